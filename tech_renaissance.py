@@ -1,0 +1,76 @@
+"""The names under which the Tech Renaissance framework knows this package, and nothing else.
+
+Example
+-------
+>>> from tech_renaissance import export_tsr, import_tsr
+>>> export_tsr(torch.eye(3), "eye.tsr")
+>>> import_tsr("eye.tsr")
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tsr.errors import TSRError
+
+if TYPE_CHECKING:
+    import os
+
+    import torch
+    from numpy.typing import ArrayLike
+
+__all__ = ["TSRError", "export_tsr", "import_tsr"]
+
+
+def export_tsr(tensor: torch.Tensor | ArrayLike, filename: str | os.PathLike[str]) -> None:
+    """Write a torch tensor or numpy array as a TSR v1 file.
+
+    Parameters
+    ----------
+    tensor : torch.Tensor or ndarray
+        float32, int8 or int32, rank 0 to 4.
+    filename : path
+        Replaced in one step once the file is complete.
+
+    Raises
+    ------
+    UnsupportedError
+        The tensor has no encoding.
+    OSError
+        The file cannot be written.
+    """
+    import numpy as np
+
+    if isinstance(tensor, np.ndarray):
+        from tsr.writer import save
+
+        save(filename, tensor)
+    else:
+        from tsr.torch import save as save_tensor
+
+        save_tensor(filename, tensor)  # type: ignore[arg-type] # what is no tensor it refuses
+
+
+def import_tsr(filename: str | os.PathLike[str]) -> torch.Tensor:
+    """Read a TSR v1 file as a torch tensor.
+
+    Parameters
+    ----------
+    filename : path
+        The file.
+
+    Returns
+    -------
+    torch.Tensor
+        float32, int8 or int32, contiguous, writable; changes do not reach the file.
+
+    Raises
+    ------
+    FormatError
+        The file breaks a clause of ``spec/tsr-v1.md``.
+    OSError
+        The file cannot be opened.
+    """
+    from tsr.torch import load
+
+    return load(filename)

@@ -1,0 +1,77 @@
+"""Read, write, convert and check ``.tsr`` tensor files.
+
+``import tsr`` itself loads nothing: each name below comes with its module when it is first
+used, so that reading a header needs no numpy and reading an array no torch.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tsr import torch
+    from tsr.converters import convert
+    from tsr.errors import (
+        ConversionError,
+        FormatError,
+        MissingExtraError,
+        TSRError,
+        UnsupportedError,
+    )
+    from tsr.header import Header, build_header, parse_header
+    from tsr.memmap import open_memmap
+    from tsr.reader import load, loads
+    from tsr.source import read_header, validate
+    from tsr.writer import dumps, dumps_into, save
+
+__all__ = [
+    "ConversionError",
+    "FormatError",
+    "Header",
+    "MissingExtraError",
+    "TSRError",
+    "UnsupportedError",
+    "build_header",
+    "convert",
+    "dumps",
+    "dumps_into",
+    "load",
+    "loads",
+    "open_memmap",
+    "parse_header",
+    "read_header",
+    "save",
+    "torch",
+    "validate",
+]
+
+_MODULES = {
+    "errors": (
+        "ConversionError", "FormatError", "MissingExtraError", "TSRError", "UnsupportedError",
+    ),
+    "header": ("Header", "build_header", "parse_header"),
+    "source": ("read_header", "validate"),
+    "reader": ("load", "loads"),
+    "writer": ("dumps", "dumps_into", "save"),
+    "memmap": ("open_memmap",),
+    "converters": ("convert",),
+}  # fmt: skip
+_HOMES = {name: module for module, names in _MODULES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        value = getattr(import_module(f"tsr.{_HOMES[name]}"), name)
+    elif name == "torch":
+        value = import_module("tsr.torch")
+    elif name == "__version__":
+        value = import_module("importlib.metadata").version("tsr-codec")
+    else:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()[name] = value  # the next use finds it without coming here
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__, "__version__"})

@@ -1,0 +1,160 @@
+"""A path -> a file that appears whole or not at all, whatever it replaces.
+
+The bytes go to a temporary file in the target's directory, which takes the target's name in
+one step once it is complete. Raises `OSError`, always with the target's path.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from itertools import count
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from typing_extensions import Self
+
+__all__ = ["AtomicFile"]
+
+_FLAGS = (
+    os.O_RDWR
+    | os.O_CREAT
+    | os.O_EXCL
+    | getattr(os, "O_CLOEXEC", 0)
+    | getattr(os, "O_NOFOLLOW", 0)
+    | getattr(os, "O_BINARY", 0)
+)
+# With the process id it makes temporary names that no other thread or process takes.
+_serial = count()
+
+
+class AtomicFile:
+    """A file that takes the name `target` when the ``with`` block ends without an error.
+
+    An error leaves what stood there before untouched and removes the temporary file. A
+    symbolic link is followed, and the mode bits of a replaced file are kept; its owner, its
+    other hard links and its extended attributes are not. Something that cannot be replaced, a
+    FIFO or a device, is written to directly.
+
+    Parameters
+    ----------
+    target : str
+        The path to write.
+    durable : bool, optional
+        True survives a loss of power: file and directory are synced before the block is left.
+        None, the default, leaves that to the file system; what stood there survives a killed
+        process in any case. False also waives the flush that some file systems do when a
+        file is replaced, as fast as it gets.
+    size : int, optional
+        The bytes to come, where they are known: room for them is reserved when `durable` was
+        given, so that a full disk is found out before the first is written.
+
+    Attributes
+    ----------
+    descriptor : int
+        Open for reading and writing.
+    path : str
+        The temporary file, in the directory of the target.
+    """
+
+    def __init__(self, target: str, durable: bool | None = None, size: int = 0) -> None:
+        self._target = target
+        self._durable = durable
+        self._size = size
+        self.descriptor = -1
+        self.path = target
+
+    def __enter__(self) -> Self:
+        try:
+            status = os.lstat(self._target)
+            if stat.S_ISLNK(status.st_mode):
+                self._target = os.path.realpath(self._target)
+                status = os.lstat(self._target)
+        except FileNotFoundError:
+            status = None
+        if status is not None and not stat.S_ISREG(status.st_mode):
+            self._open_irregular(status.st_mode)
+            return self
+        self._open_temporary()
+        try:
+            if status is not None and hasattr(os, "fchmod"):
+                os.fchmod(self.descriptor, stat.S_IMODE(status.st_mode))
+            if self._size and self._durable is not None and hasattr(os, "posix_fallocate"):
+                os.posix_fallocate(self.descriptor, 0, self._size)
+        except BaseException as error:
+            self._discard(error)
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if error is not None:
+            self._discard(error)
+            return
+        try:
+            if self._durable:
+                os.fsync(self.descriptor)
+            # Some file systems tell only here that the bytes found no room.
+            descriptor, self.descriptor = self.descriptor, -1
+            os.close(descriptor)
+            if self.path is not self._target:
+                os.replace(self.path, self._target)
+                if self._durable:
+                    _sync_directory(os.path.dirname(self._target))
+        except BaseException as failure:
+            self._discard(failure)
+            raise
+
+    def write(self, data: Any) -> None:
+        """Write all of a bytes-like object: one system call may take less."""
+        done = os.write(self.descriptor, data)
+        if done < len(data):
+            rest = memoryview(data)
+            while done < len(rest):
+                done += os.write(self.descriptor, rest[done:])
+
+    def _open_temporary(self) -> None:
+        directory = os.path.dirname(self._target)
+        while self.descriptor < 0:
+            name = f".tsr-{os.getpid()}-{next(_serial)}.tmp"
+            self.path = os.path.join(directory, name)
+            try:
+                self.descriptor = os.open(self.path, _FLAGS, 0o666)
+            except FileExistsError:
+                continue  # left by a killed process of the same id
+            except OSError as error:
+                error.filename = self._target
+                raise
+
+    def _open_irregular(self, mode: int) -> None:
+        if stat.S_ISDIR(mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), self._target)
+        self.path = self._target
+        self.descriptor = os.open(self._target, os.O_WRONLY | getattr(os, "O_CLOEXEC", 0))
+        self._durable = None  # neither is there anything to sync
+
+    def _discard(self, error: BaseException) -> None:
+        if isinstance(error, OSError) and error.filename in (None, self.path):
+            error.filename, error.filename2 = self._target, None
+        if self.descriptor >= 0:
+            descriptor, self.descriptor = self.descriptor, -1
+            os.close(descriptor)
+        if self.path is not self._target and os.path.lexists(self.path):
+            os.unlink(self.path)
+
+
+def _sync_directory(directory: str) -> None:
+    if not hasattr(os, "O_DIRECTORY"):
+        return  # Windows: directories have no descriptors
+    descriptor = os.open(directory or ".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

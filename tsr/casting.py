@@ -1,0 +1,75 @@
+"""An array of any real dtype -> one of the format's, and the proof that no value was lost.
+
+A cast keeps a value when the way back gives the same bits: -0.0 has no int, and the payload
+of a NaN survives only in a float that has room for it. Raises `UnsupportedError`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tsr.errors import UnsupportedError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from tsr.dtypes import ElementType
+
+__all__ = ["cast_exactly"]
+
+
+def cast_exactly(
+    array: NDArray[Any], element: ElementType, lossy: bool = False, origin: tuple[int, ...] = ()
+) -> NDArray[Any]:
+    """Convert to `element`, in C order and little-endian.
+
+    Parameters
+    ----------
+    array : ndarray
+        bool, integer or real floating point, of either byte order.
+    element : ElementType
+        What to convert to.
+    lossy : bool, default False
+        Let values change.
+    origin : tuple of int
+        Where `array` lies in the array that errors speak of, along its leading axes.
+
+    Raises
+    ------
+    UnsupportedError
+        A value would change; the error names the first.
+    """
+    given = array.dtype
+    if (given.kind, given.itemsize) == (element.kind, element.itemsize):
+        return array.astype(element.numpy, order="C", copy=False)  # at most another byte order
+    with np.errstate(all="ignore"):
+        converted = array.astype(element.numpy, order="C")
+        lost = None if lossy else _lost(array, converted)
+    if lost is not None and lost.any():
+        first = np.unravel_index(int(lost.argmax()), lost.shape)
+        index = tuple(int(i) + (origin[axis] if axis < len(origin) else 0)
+                      for axis, i in enumerate(first))  # fmt: skip
+        raise UnsupportedError(
+            f"cast={element.name!r} would change a value: {array[first]!r} at index {index} "
+            f"would become {converted[first]!r}; lossy=True allows that",
+            given=given,
+        )
+    return converted
+
+
+def _lost(array: NDArray[Any], converted: NDArray[Any]) -> NDArray[np.bool_]:
+    # Which elements do not come back with the same bits.
+    back = converted.astype(array.dtype)
+    if array.dtype.itemsize > 8:  # long double: no integer has its size, and it has padding
+        same = (back == array) & (np.signbit(back) == np.signbit(array))
+        unequal: NDArray[np.bool_] = ~(same | (np.isnan(back) & np.isnan(array)))
+        return unequal
+    bits = f"u{array.dtype.itemsize}"
+    lost: NDArray[np.bool_] = back.view(bits) != array.view(bits)
+    if array.dtype.kind in "iu" and converted.dtype.kind == "f":
+        # The largest integers round up to a float that no integer of the type equals, and what
+        # C makes of that on the way back depends on the machine.
+        lost |= converted > np.iinfo(array.dtype).max
+    return lost

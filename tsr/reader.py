@@ -1,0 +1,254 @@
+"""A path, file object or buffer -> a numpy array.
+
+Small files are read in one call, large ones mapped; nothing is allocated from a size that only
+a header claims. Raises `FormatError` for what is no valid file, `UnsupportedError` for options
+that cannot be met and `OSError` for what cannot be opened.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from math import prod
+from typing import IO, TYPE_CHECKING, Any, cast
+
+import numpy as np
+
+from tsr.dtypes import element_type
+from tsr.errors import UnsupportedError
+from tsr.header import decode_header
+from tsr.layout import V1_HEADER_SIZE
+from tsr.memmap import ACCESS, map_file
+from tsr.source import READ_ONLY, READ_WRITE, bytes_view, changed, is_path, open_regular
+from tsr.streams import (
+    CHUNK,
+    fill,
+    is_stream,
+    plain_descriptor,
+    read_growing,
+    read_upto,
+    stream_name,
+)
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from typing_extensions import Buffer
+
+    from tsr.dtypes import ElementType
+    from tsr.memmap import MmapMode
+    from tsr.source import Source
+
+__all__ = ["load", "loads"]
+
+# Up to here one read of the whole file costs less than a mapping; measured, see tests/bench.
+SMALL_FILE = 1 << 16
+
+
+def load(
+    source: Source,
+    *,
+    mmap_mode: MmapMode | None = "r",
+    out: NDArray[Any] | Buffer | None = None,
+    strict: bool = True,
+) -> NDArray[Any]:
+    """Read a TSR v1 file as an array.
+
+    Parameters
+    ----------
+    source : path, file object or bytes-like
+        A file object is read from where it stands; bytes are contents, as for `loads`.
+    mmap_mode : {"r", "r+", "c", None}, default "r"
+        As for `numpy.load`. ``"r"``: read-only. ``"r+"``: changes go to the file, which needs
+        a path. ``"c"``: writable, and changes stay in memory. None: a private writable copy.
+    out : ndarray or writable bytes-like, optional
+        Read into this memory instead. An array must have the file's shape and dtype (any
+        strides and byte order), a buffer exactly its payload's bytes. An error in mid-read
+        leaves it partly written.
+    strict : bool, default True
+        False accepts set reserved fields and bytes after the payload, as the original
+        readers do; a file object is then left right after the payload.
+
+    Returns
+    -------
+    ndarray
+        float32, int8 or int32, little-endian, of rank 0 to 4. What is mapped is a
+        `numpy.memmap`, with its `filename`, `mode` and `flush`; files of up to 64 KiB and
+        streams are read. With `out`, `out` itself or an array over it.
+
+    Raises
+    ------
+    FormatError
+        The file breaks a clause of ``spec/tsr-v1.md``.
+    UnsupportedError
+        `mmap_mode` or `out` does not go with the source.
+    OSError
+        The file cannot be opened.
+
+    Notes
+    -----
+    A mapping shows the file as it is: one that is truncated or rewritten in place meanwhile
+    kills the reader or changes its array. `tsr.save` does neither, it replaces the file.
+    """
+    if mmap_mode is not None and mmap_mode not in ACCESS:
+        raise UnsupportedError(
+            f"mmap_mode: got {mmap_mode!r}, expected 'r', 'r+', 'c' or None", given=mmap_mode
+        )
+    if is_path(source):
+        path = os.fsdecode(source)
+        descriptor, size = open_regular(path, READ_WRITE if mmap_mode == "r+" else READ_ONLY)
+        try:
+            return _load_descriptor(descriptor, size, path, mmap_mode, out, strict)
+        finally:
+            os.close(descriptor)
+    if is_stream(source):
+        return _load_stream(source, mmap_mode, out, strict)
+    return _load_buffer(cast("Buffer", source), mmap_mode, out, strict)
+
+
+def loads(data: Buffer, *, strict: bool = True) -> NDArray[Any]:
+    """Show the array that a bytes-like object holds as a TSR v1 file, without a copy.
+
+    Parameters
+    ----------
+    data : bytes-like
+        bytes, bytearray, memoryview, mmap, shared memory, a numpy array...: anything whose
+        memory is contiguous. It stays referenced as long as the array lives.
+    strict : bool, default True
+        False accepts set reserved fields and bytes after the payload.
+
+    Returns
+    -------
+    ndarray
+        Writable if `data` is, as for `numpy.frombuffer`.
+
+    Raises
+    ------
+    FormatError
+        The bytes break a clause of ``spec/tsr-v1.md``.
+    UnsupportedError
+        `data` is no contiguous buffer.
+    """
+    if type(data) is not bytes:
+        data = bytes_view(data)
+    size = len(data)
+    element, shape = decode_header(data, size, size, strict, None)
+    array: NDArray[Any] = np.ndarray(shape, element.numpy, data, V1_HEADER_SIZE)
+    return array
+
+
+def _load_descriptor(
+    descriptor: int, size: int, path: str, mmap_mode: MmapMode | None, out: Any, strict: bool
+) -> NDArray[Any]:
+    # The whole file behind a descriptor that stands at its beginning.
+    if size <= SMALL_FILE and mmap_mode == "r" and out is None:
+        data = os.read(descriptor, size + 1)
+        # FILE-2
+        if len(data) != size:
+            raise changed(path, len(data), size)
+        element, shape = decode_header(data, size, size, strict, path)
+        array: NDArray[Any] = np.ndarray(shape, element.numpy, data, V1_HEADER_SIZE)
+        return array
+    data = os.read(descriptor, V1_HEADER_SIZE)
+    element, shape = decode_header(data, len(data), size, strict, path)
+    if out is None and mmap_mode is not None and (size > SMALL_FILE or mmap_mode == "r+"):
+        return map_file(descriptor, size, path, mmap_mode, element, shape)
+    target = _target(out, element, shape)
+    if not _fillable(target):
+        np.copyto(target, map_file(descriptor, size, path, "r", element, shape))
+        return target
+    with io.FileIO(descriptor, closefd=False) as file:
+        found = V1_HEADER_SIZE + _fill(file, target)
+    # FILE-2; without `strict`, bytes after the payload are of no concern.
+    if strict:
+        found += len(os.read(descriptor, 1))
+    if found != V1_HEADER_SIZE + target.nbytes:
+        raise changed(path, found, size)
+    return target
+
+
+def _load_stream(
+    stream: IO[bytes], mmap_mode: MmapMode | None, out: Any, strict: bool
+) -> NDArray[Any]:
+    if mmap_mode == "r+":
+        raise UnsupportedError("mmap_mode: got 'r+' for a file object, which needs a path")
+    path = stream_name(stream)
+    plain = plain_descriptor(stream)
+    size, start = None, 0
+    if plain is not None:
+        stream.flush()
+        start = stream.tell()
+        size = os.fstat(plain).st_size - start
+    data = read_upto(stream, V1_HEADER_SIZE)
+    element, shape = decode_header(data, len(data), size, strict, path)
+    nbytes = prod(shape) * element.itemsize
+    if plain is not None and start == 0 and nbytes > SMALL_FILE and mmap_mode and out is None:
+        stream.seek(V1_HEADER_SIZE + nbytes)
+        return map_file(plain, V1_HEADER_SIZE + nbytes, path or "", mmap_mode, element, shape)
+    target = None if out is None else _target(out, element, shape)
+    if target is not None and _fillable(target):
+        array, found = target, _fill(stream, target)
+    else:
+        # Only a plain file is known to hold what its header claims.
+        payload = read_growing(stream, nbytes, CHUNK if size is None else nbytes)
+        array, found = None, len(payload)
+    if strict and found == nbytes:
+        found += len(read_upto(stream, 1))
+    # V1-PAYLOAD-1, V1-PAYLOAD-2
+    decode_header(data, len(data), V1_HEADER_SIZE + found, strict, path)
+    if array is None:
+        array = _deliver(np.ndarray(shape, element.numpy, payload), mmap_mode, target)
+    return array
+
+
+def _load_buffer(data: Buffer, mmap_mode: MmapMode | None, out: Any, strict: bool) -> NDArray[Any]:
+    array = loads(data, strict=strict)
+    if out is not None:
+        return _deliver(array, mmap_mode, _target(out, element_type(array.dtype), array.shape))
+    if mmap_mode == "r+" and not array.flags.writeable:
+        raise UnsupportedError("mmap_mode: got 'r+' for a read-only buffer", given=data)
+    return _deliver(array if mmap_mode in ("r", "r+") else array.copy(), mmap_mode, None)
+
+
+def _deliver(
+    array: NDArray[Any], mmap_mode: MmapMode | None, target: NDArray[Any] | None
+) -> NDArray[Any]:
+    # An array that is in memory already, as the caller asked for it.
+    if target is not None:
+        np.copyto(target, array)
+        return target
+    if mmap_mode == "r":
+        array.flags.writeable = False
+    return array
+
+
+def _target(out: Any, element: ElementType, shape: tuple[int, ...]) -> NDArray[Any]:
+    # The array to fill: a new one, or the caller's memory.
+    if out is None:
+        return np.empty(shape, element.numpy)
+    if isinstance(out, np.ndarray):
+        array = out
+        if array.shape != shape or array.dtype.newbyteorder("<") != element.numpy:
+            raise UnsupportedError(
+                f"out: got {array.dtype} {array.shape}, expected {element.name} {shape}", given=out
+            )
+    else:
+        view = bytes_view(out)
+        nbytes = prod(shape) * element.itemsize
+        if len(view) != nbytes:
+            raise UnsupportedError(f"out: got {len(view)} bytes, expected {nbytes}", given=out)
+        array = np.ndarray(shape, element.numpy, view)
+    if not array.flags.writeable:
+        raise UnsupportedError("out: got read-only memory, expected writable", given=out)
+    return array
+
+
+def _fillable(array: NDArray[Any]) -> bool:
+    # Whether the payload's bytes can go straight into the array's memory.
+    return array.flags.c_contiguous and array.dtype.newbyteorder("<") == array.dtype
+
+
+def _fill(stream: IO[bytes], array: NDArray[Any]) -> int:
+    if not array.nbytes:
+        return 0  # a view with a 0 in its shape cannot be cast
+    with array.data.cast("B") as view:
+        return fill(stream, view)

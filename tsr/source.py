@@ -1,0 +1,213 @@
+"""What a reader reads from: a path, a file object or a buffer -> its header. No numpy.
+
+Only regular files are opened, and that is decided on the open descriptor; sizes come from it
+too, never from the header. Raises `FormatError` for what is no valid file and `OSError` for
+what cannot be opened.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from typing import IO, TYPE_CHECKING, Any, TypeAlias, TypeGuard
+
+from tsr.errors import FormatError, UnsupportedError
+from tsr.header import Header, check_fields, cut_header, decode_header
+from tsr.layout import V1_HEADER, V1_HEADER_SIZE
+from tsr.streams import CHUNK, is_stream, plain_descriptor, read_upto, stream_name
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
+__all__ = [
+    "READ_ONLY",
+    "READ_WRITE",
+    "Source",
+    "bytes_view",
+    "changed",
+    "is_path",
+    "open_regular",
+    "read_header",
+    "validate",
+]
+
+Source: TypeAlias = "str | os.PathLike[str] | os.PathLike[bytes] | IO[bytes] | Buffer"
+
+# O_NONBLOCK: opening a FIFO must not wait for its writer. The names Windows lacks count as 0.
+_FLAGS = (
+    getattr(os, "O_CLOEXEC", 0)
+    | getattr(os, "O_NONBLOCK", 0)
+    | getattr(os, "O_NOCTTY", 0)
+    | getattr(os, "O_BINARY", 0)
+)
+READ_ONLY = os.O_RDONLY | _FLAGS
+READ_WRITE = os.O_RDWR | _FLAGS
+
+_KINDS = (
+    (stat.S_ISDIR, "a directory"),
+    (stat.S_ISFIFO, "a FIFO"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISCHR, "a character device"),
+    (stat.S_ISBLK, "a block device"),
+)
+
+
+def read_header(source: Source, *, strict: bool = True) -> Header:
+    """Read the header of a TSR v1 file; the payload stays untouched.
+
+    Parameters
+    ----------
+    source : path, file object or bytes-like
+        A file object is read from where it stands and left after the header.
+    strict : bool, default True
+        False accepts set reserved fields and bytes after the payload, as the original
+        readers do.
+
+    Returns
+    -------
+    Header
+
+    Raises
+    ------
+    FormatError
+        The header breaks a clause, or the file is shorter or longer than it says. The size
+        of what a file object that is no plain file gives is not known here, so not checked.
+    OSError
+        The file cannot be opened.
+    """
+    data, size, path = _header_bytes(source)
+    return Header(*decode_header(data, len(data), size, strict, path))
+
+
+def validate(source: Source, *, strict: bool = True) -> list[FormatError]:
+    """Check a TSR v1 file against every rule and list all that it breaks.
+
+    The payload holds no rule: every bit pattern is a value. So its size is checked and its
+    bytes are not read.
+
+    Parameters
+    ----------
+    source : path, file object or bytes-like
+        A file object is read from where it stands to its end.
+    strict : bool, default True
+        False leaves out set reserved fields and bytes after the payload.
+
+    Returns
+    -------
+    list of FormatError
+        In file order; empty for a valid file. The first is what `tsr.load` raises.
+
+    Raises
+    ------
+    OSError
+        The file cannot be opened.
+    """
+    try:
+        data, size, path = _header_bytes(source, whole=True)
+    except FormatError as error:  # no regular file
+        return [error]
+    if len(data) < V1_HEADER_SIZE:
+        return [cut_header(data, len(data), path)]
+    findings: list[FormatError] = []
+    check_fields(V1_HEADER.unpack(data), size, strict, path, findings.append)
+    return findings
+
+
+def _header_bytes(source: Any, whole: bool = False) -> tuple[bytes, int | None, str | None]:
+    # The first bytes of a source, its size where that can be known, and its name.
+    if is_path(source):
+        path = os.fsdecode(source)
+        descriptor, size = open_regular(path)
+        try:
+            return os.read(descriptor, V1_HEADER_SIZE), size, path
+        finally:
+            os.close(descriptor)
+    if is_stream(source):
+        name = stream_name(source)
+        data = read_upto(source, V1_HEADER_SIZE)
+        plain = plain_descriptor(source)
+        if plain is not None:
+            start = source.tell() - len(data)
+            return data, os.fstat(plain).st_size - start, name
+        if whole:
+            rest = iter(lambda: read_upto(source, CHUNK), b"")
+            return data, len(data) + sum(map(len, rest)), name
+        return data, None, name
+    view = bytes_view(source)
+    return bytes(view[:V1_HEADER_SIZE]), len(view), None
+
+
+def is_path(source: object) -> TypeGuard[str | os.PathLike[str] | os.PathLike[bytes]]:
+    """Tell a path from what is no path; bytes are contents, never a path."""
+    return isinstance(source, (str, os.PathLike))
+
+
+def open_regular(path: str, flags: int = READ_ONLY) -> tuple[int, int]:
+    """Open a regular file.
+
+    Returns
+    -------
+    descriptor : int
+        The caller closes it.
+    size : int
+        Bytes in the file, by the descriptor.
+
+    Raises
+    ------
+    FormatError
+        The path leads to something else: a directory, FIFO, socket or device.
+    OSError
+        It cannot be opened.
+    """
+    try:
+        descriptor = os.open(path, flags)
+    except OSError as error:
+        # Sockets cannot be opened at all, nor directories for writing.
+        if error.errno in (errno.ENXIO, errno.EISDIR):
+            raise _irregular(path, os.stat(path).st_mode) from error
+        raise
+    status = os.fstat(descriptor)
+    # FILE-1
+    if not stat.S_ISREG(status.st_mode):
+        os.close(descriptor)
+        raise _irregular(path, status.st_mode)
+    return descriptor, status.st_size
+
+
+def _irregular(path: str, mode: int) -> FormatError:
+    found = next((name for test, name in _KINDS if test(mode)), "a special file")
+    return FormatError(
+        "file", 0, found=found, expected="a regular file", clause="FILE-1", path=path
+    )
+
+
+def changed(path: str, found: int, expected: int) -> FormatError:
+    """Make the error for a file whose size changes while it is read."""
+    # FILE-2
+    return FormatError(
+        "file", min(found, expected), found=f"{found} bytes", expected=f"{expected} bytes",
+        clause="FILE-2", path=path, note="its size changed while it was read",
+    )  # fmt: skip
+
+
+def bytes_view(data: Buffer) -> bytes | memoryview:
+    """View any contiguous buffer as bytes, without a copy.
+
+    Raises
+    ------
+    UnsupportedError
+        `data` is no buffer, or its memory has gaps.
+    """
+    if isinstance(data, bytes):
+        return data
+    try:
+        view = memoryview(data)
+        # A view with a 0 in its shape cannot be cast, and holds no byte.
+        return view.cast("B") if view.nbytes else b""
+    except TypeError as error:
+        raise UnsupportedError(
+            f"source: got {type(data).__name__}, expected a path, a binary file object or a "
+            f"contiguous buffer ({error})",
+            given=type(data),
+        ) from error

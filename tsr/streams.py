@@ -1,0 +1,101 @@
+"""File objects as sources of bytes: what they give, and whether a plain file is behind them.
+
+Every function takes a binary file object, seekable or not, and copes with one that gives less
+than it was asked for. Raises `UnsupportedError` for one in text mode and `BlockingIOError` for
+one that has nothing to give right now.
+"""
+
+from __future__ import annotations
+
+import errno
+import io
+import mmap
+import os
+import stat
+from typing import IO, TypeGuard
+
+from tsr.errors import UnsupportedError
+
+__all__ = ["fill", "is_stream", "plain_descriptor", "read_growing", "read_upto", "stream_name"]
+
+CHUNK = 1 << 20
+
+
+def is_stream(source: object) -> TypeGuard[IO[bytes]]:
+    """Tell a file object open for reading; an ``mmap``, which has a `read`, is a buffer."""
+    return hasattr(source, "read") and not isinstance(source, mmap.mmap)
+
+
+def stream_name(stream: IO[bytes]) -> str | None:
+    """Name a file object for errors, if it has a name."""
+    name = getattr(stream, "name", None)
+    return os.fsdecode(name) if isinstance(name, (str, bytes)) else None
+
+
+def plain_descriptor(stream: IO[bytes]) -> int | None:
+    """Give the descriptor of a file object that shows a regular file as it is, else None.
+
+    A `fileno` alone proves nothing: that of a GzipFile leads to the compressed bytes.
+    """
+    raw = getattr(stream, "raw", stream)
+    buffered = isinstance(stream, (io.BufferedReader, io.BufferedRandom))
+    if type(raw) is not io.FileIO or not (buffered or raw is stream):
+        return None
+    descriptor = raw.fileno()
+    return descriptor if stat.S_ISREG(os.fstat(descriptor).st_mode) else None
+
+
+def read_upto(stream: IO[bytes], count: int) -> bytes:
+    """Read `count` bytes, or as many as come before the stream ends."""
+    chunks = []
+    while count > 0:
+        chunk = stream.read(count)
+        if isinstance(chunk, str):
+            raise UnsupportedError("file object: got text, expected one opened in binary mode")
+        if chunk is None:
+            raise _blocked(stream)
+        if not chunk:
+            break
+        chunks.append(chunk)
+        count -= len(chunk)
+    return b"".join(chunks)
+
+
+def fill(stream: IO[bytes], view: memoryview) -> int:
+    """Read into `view` until it is full or the stream ends, and count the bytes."""
+    readinto = getattr(stream, "readinto", None)
+    done = 0
+    while done < len(view):
+        if readinto is not None:
+            count = readinto(view[done:])
+        else:
+            chunk = read_upto(stream, min(len(view) - done, CHUNK))
+            count = len(chunk)
+            view[done : done + count] = chunk
+        if count is None:
+            raise _blocked(stream)
+        if not count:
+            break
+        done += count
+    return done
+
+
+def read_growing(stream: IO[bytes], count: int, capacity: int = CHUNK) -> bytearray:
+    """Read `count` bytes, or as many as come before the stream ends.
+
+    At first only `capacity` bytes are allocated, then never more than twice what has come:
+    `count` may be a lie.
+    """
+    buffer = bytearray(min(count, capacity))
+    done = 0
+    while True:
+        with memoryview(buffer) as view:
+            done += fill(stream, view[done:])
+        if done < len(buffer) or done == count:
+            del buffer[done:]
+            return buffer
+        buffer.extend(bytes(min(count - done, done)))
+
+
+def _blocked(stream: IO[bytes]) -> BlockingIOError:
+    return BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN), stream_name(stream))

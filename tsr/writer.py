@@ -1,0 +1,264 @@
+"""A numpy array -> a path, file object, buffer or bytes.
+
+Whatever the array's strides and byte order, its payload is written in C order, little-endian,
+in blocks of bounded size, and every bit of every element survives. Raises `UnsupportedError`
+for what has no encoding and `OSError` for what cannot be written.
+"""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+from typing import IO, TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+
+from tsr.atomic import AtomicFile
+from tsr.casting import cast_exactly
+from tsr.dtypes import ELEMENT_TYPES, element_type, exact_cast
+from tsr.errors import UnsupportedError
+from tsr.header import encode_header
+from tsr.layout import V1_HEADER_SIZE
+from tsr.source import bytes_view, is_path
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import ArrayLike, DTypeLike, NDArray
+    from typing_extensions import Buffer
+
+    from tsr.dtypes import ElementType
+
+__all__ = ["dumps", "dumps_into", "save"]
+
+Target: TypeAlias = "str | os.PathLike[str] | os.PathLike[bytes] | IO[bytes]"
+
+# Arrays that cannot be written as they lie in memory are brought into order by blocks of this
+# size, so that saving one takes no second array's worth of memory.
+BLOCK_BYTES = 1 << 24
+
+# Up to here one write of header and payload joined beats two.
+_JOIN_BYTES = 1 << 16
+
+_ELEMENTS = {element.numpy: element for element in ELEMENT_TYPES}
+
+
+def save(
+    target: Target,
+    array: ArrayLike,
+    *,
+    cast: DTypeLike | None = None,
+    lossy: bool = False,
+    durable: bool | None = None,
+) -> None:
+    """Write an array as a TSR v1 file.
+
+    Parameters
+    ----------
+    target : path or binary file object
+        A path is replaced in one step once the file is complete: on an error, and for every
+        reader at any time, what stood there before is untouched. A file object is written to
+        from where it stands.
+    array : ndarray or array-like object
+        float32, int8 or int32, rank 0 to 4, with any strides and byte order; an object that
+        converts itself (``__array__``, a buffer) counts, a list does not.
+    cast : dtype-like, optional
+        Convert to this dtype: float32, int8 or int32.
+    lossy : bool, default False
+        Let `cast` change values: round, cut fractions, wrap or saturate as numpy does.
+    durable : bool, optional
+        True: the file survives a loss of power once this returns. None, the default, leaves
+        that to the file system. False: as fast as it gets, a loss of power may leave neither
+        the old file nor the new.
+
+    Raises
+    ------
+    UnsupportedError
+        The array has no encoding, or `cast` would lose a value.
+    OSError
+        The file cannot be written.
+
+    Examples
+    --------
+    >>> tsr.save("x.tsr", np.arange(6, dtype=np.float32).reshape(2, 3))
+    >>> tsr.save("ids.tsr", np.array([3, 1, 2]), cast="int32")
+    """
+    source, element = _prepare(array, cast)
+    header = encode_header(element, source.shape)
+    if is_path(target):
+        size = V1_HEADER_SIZE + source.size * element.itemsize
+        with AtomicFile(os.fsdecode(target), durable, size) as file:
+            _write(file, header, source, element, lossy)
+    elif hasattr(target, "write"):
+        _write(_Stream(target), header, source, element, lossy)
+    else:
+        raise UnsupportedError(
+            f"target: got {type(target).__name__}, expected a path or a binary file object",
+            given=type(target),
+        )
+
+
+def dumps(array: ArrayLike, *, cast: DTypeLike | None = None, lossy: bool = False) -> bytes:
+    """Encode an array as the bytes of a TSR v1 file.
+
+    Parameters
+    ----------
+    array, cast, lossy
+        As for `save`.
+
+    Returns
+    -------
+    bytes
+        64 bytes of header and the payload.
+
+    Raises
+    ------
+    UnsupportedError
+        The array has no encoding, or `cast` would lose a value.
+
+    See Also
+    --------
+    dumps_into : The same into memory that is there already: faster for large arrays.
+    """
+    source, element = _prepare(array, cast)
+    header = encode_header(element, source.shape)
+    if source.dtype != element.numpy:
+        return b"".join((header, *_blocks(source, element, lossy)))
+    if source.nbytes <= _JOIN_BYTES or not source.flags.c_contiguous:
+        return header + source.tobytes()
+    return b"".join((header, source.data))
+
+
+def dumps_into(
+    buffer: Buffer, array: ArrayLike, *, cast: DTypeLike | None = None, lossy: bool = False
+) -> int:
+    """Encode an array as a TSR v1 file into a buffer.
+
+    Parameters
+    ----------
+    buffer : writable bytes-like
+        Contiguous, with room for 64 bytes and the payload: bytearray, memoryview, mmap, shared
+        memory, a numpy array... It may hold the array itself.
+    array, cast, lossy
+        As for `save`. An error leaves the buffer untouched.
+
+    Returns
+    -------
+    int
+        The bytes written, from the start of `buffer`.
+
+    Raises
+    ------
+    UnsupportedError
+        The array has no encoding, `cast` would lose a value, or the buffer is too small, is
+        read-only or has gaps.
+    """
+    source, element = _prepare(array, cast)
+    header = encode_header(element, source.shape)
+    view = bytes_view(buffer)
+    size = V1_HEADER_SIZE + source.size * element.itemsize
+    if isinstance(view, bytes) or view.readonly:
+        raise UnsupportedError("buffer: got read-only memory, expected writable", given=buffer)
+    if len(view) < size:
+        raise UnsupportedError(
+            f"buffer: got {len(view)} bytes, expected at least {size}", given=len(view)
+        )
+    if source.dtype != element.numpy:
+        source = cast_exactly(source, element, lossy)
+    payload: NDArray[Any] = np.ndarray(source.shape, element.numpy, view, V1_HEADER_SIZE)
+    # numpy copies rightly even where the two overlap; the header must then come last.
+    np.copyto(payload, source)
+    view[:V1_HEADER_SIZE] = header
+    return size
+
+
+def _prepare(array: ArrayLike, cast: DTypeLike | None) -> tuple[NDArray[Any], ElementType]:
+    # The array as a plain ndarray, and the element type to write it with.
+    source = array if type(array) is np.ndarray else _as_ndarray(array)
+    if cast is None:
+        element = _ELEMENTS.get(source.dtype)
+        return source, element if element is not None else element_type(source.dtype)
+    if source.dtype.kind not in "biuf" and exact_cast(source.dtype.name) is None:
+        raise UnsupportedError(
+            f"cast: got an array of {source.dtype}, expected real numbers", given=source.dtype
+        )
+    return source, element_type(cast)
+
+
+def _as_ndarray(array: Any) -> NDArray[Any]:
+    if isinstance(array, np.ma.MaskedArray):
+        raise UnsupportedError(
+            "array: got a masked array, whose mask the format cannot hold; expected .data or "
+            ".filled(...) of it",
+            given=type(array),
+        )
+    if not isinstance(array, np.ndarray | np.generic) and not _converts_itself(array):
+        raise UnsupportedError(
+            f"array: got {type(array).__name__}, expected an array; numpy.asarray(..., "
+            "dtype='float32') makes one",
+            given=type(array),
+        )
+    return np.asarray(array)
+
+
+def _converts_itself(array: Any) -> bool:
+    if hasattr(array, "__array__") or hasattr(array, "__array_interface__"):
+        return True
+    try:
+        memoryview(array)
+    except TypeError:
+        return False
+    return not isinstance(array, bytes)
+
+
+def _write(
+    file: AtomicFile | _Stream,
+    header: bytes,
+    source: NDArray[Any],
+    element: ElementType,
+    lossy: bool,
+) -> None:
+    if source.dtype != element.numpy or not source.flags.c_contiguous:
+        file.write(header)
+        for block in _blocks(source, element, lossy):
+            file.write(block)
+    elif source.nbytes <= _JOIN_BYTES:
+        file.write(header + source.tobytes())
+    else:
+        file.write(header)
+        file.write(source.data.cast("B"))
+
+
+def _blocks(
+    source: NDArray[Any], element: ElementType, lossy: bool, origin: tuple[int, ...] = ()
+) -> Iterator[memoryview]:
+    # The payload in order, by blocks of leading indices.
+    if source.nbytes <= BLOCK_BYTES:
+        block = cast_exactly(source, element, lossy, origin)
+        yield np.ascontiguousarray(block).reshape(-1).view(np.uint8).data
+        return
+    rows = BLOCK_BYTES // (source.nbytes // len(source))
+    for start in range(0, len(source), max(rows, 1)):
+        at = (*origin, start)
+        if rows:
+            yield from _blocks(source[start : start + rows], element, lossy, at)
+        else:
+            yield from _blocks(source[start], element, lossy, at)
+
+
+class _Stream:
+    """A file object that takes all it is given: a raw one may take less at a time."""
+
+    def __init__(self, stream: Any) -> None:
+        if isinstance(stream, io.TextIOBase):
+            raise UnsupportedError("target: got a text file, expected one opened in binary mode")
+        self._stream = stream
+
+    def write(self, data: bytes | memoryview) -> None:
+        taken = self._stream.write(data)
+        while isinstance(self._stream, io.RawIOBase) and taken != len(data):
+            if not taken:
+                raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+            data = memoryview(data)[taken:]
+            taken = self._stream.write(data)
