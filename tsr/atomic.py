@@ -27,6 +27,9 @@ _FLAGS = (
     | getattr(os, "O_NOFOLLOW", 0)
     | getattr(os, "O_BINARY", 0)
 )
+_HAS_FCHMOD = hasattr(os, "fchmod")
+_HAS_FALLOCATE = hasattr(os, "posix_fallocate")
+
 # With the process id it makes temporary names that no other thread or process takes.
 _serial = count()
 
@@ -60,6 +63,8 @@ class AtomicFile:
         The temporary file, in the directory of the target.
     """
 
+    __slots__ = ("_durable", "_size", "_target", "descriptor", "path")
+
     def __init__(self, target: str, durable: bool | None = None, size: int = 0) -> None:
         self._target = target
         self._durable = durable
@@ -80,9 +85,9 @@ class AtomicFile:
             return self
         self._open_temporary()
         try:
-            if status is not None and hasattr(os, "fchmod"):
+            if status is not None and _HAS_FCHMOD:
                 os.fchmod(self.descriptor, stat.S_IMODE(status.st_mode))
-            if self._size and self._durable is not None and hasattr(os, "posix_fallocate"):
+            if self._durable is not None and self._size and _HAS_FALLOCATE:
                 os.posix_fallocate(self.descriptor, 0, self._size)
         except BaseException as error:
             self._discard(error)
@@ -121,15 +126,18 @@ class AtomicFile:
                 done += os.write(self.descriptor, rest[done:])
 
     def _open_temporary(self) -> None:
-        directory = os.path.dirname(self._target)
+        stem = self._target
         while self.descriptor < 0:
-            name = f".tsr-{os.getpid()}-{next(_serial)}.tmp"
-            self.path = os.path.join(directory, name)
+            self.path = f"{stem}.{os.getpid()}-{next(_serial)}.tmp"
             try:
                 self.descriptor = os.open(self.path, _FLAGS, 0o666)
             except FileExistsError:
                 continue  # left by a killed process of the same id
             except OSError as error:
+                directory = os.path.dirname(stem)
+                if error.errno == errno.ENAMETOOLONG and stem == self._target:
+                    stem = os.path.join(directory, ".tsr")  # room for the suffix
+                    continue
                 error.filename = self._target
                 raise
 

@@ -11,7 +11,7 @@ import operator
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from math import prod
-from typing import TYPE_CHECKING, Any, NoReturn, cast
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from tsr.dtypes import ANNOUNCED, BY_CODE, ElementType, element_type
 from tsr.errors import FormatError, UnsupportedError
@@ -149,8 +149,10 @@ def decode_header(
     """Parse like `parse_header`, for the hot path: `available` is the length of `data`."""
     if available < V1_HEADER_SIZE:
         raise cut_header(data, available, path)
-    element, shape = check_fields(V1_HEADER.unpack_from(data), file_size, strict, path, _raise)
-    return cast("ElementType", element), shape
+    # What is returned has an element type: where it lacks one, an error was raised.
+    return check_fields(  # type: ignore[return-value]
+        V1_HEADER.unpack_from(data), file_size, strict, path, _raise
+    )
 
 
 def cut_header(data: Any, available: int, path: str | None) -> FormatError:
@@ -320,6 +322,7 @@ def build_header(dtype: DTypeLike, shape: int | Sequence[int]) -> bytes:
 def encode_header(element: ElementType, shape: tuple[int, ...]) -> bytes:
     """Build like `build_header`, for the shape that an array has."""
     ndim = len(shape)
+    # V1-NDIM-1
     if ndim > V1_RANK_MAX:
         raise UnsupportedError(
             f"shape: got {ndim} dimensions {shape}, expected at most {V1_RANK_MAX}; "

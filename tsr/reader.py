@@ -40,8 +40,9 @@ if TYPE_CHECKING:
 
 __all__ = ["load", "loads"]
 
-# Up to here one read of the whole file costs less than a mapping; measured, see tests/bench.
-SMALL_FILE = 1 << 16
+# Up to here reading the whole file and using it costs less than mapping it, as tests/bench
+# measures: a mapping takes a fault for every page touched, and a descriptor.
+SMALL_FILE = 1 << 18
 
 
 def load(
@@ -72,8 +73,8 @@ def load(
     -------
     ndarray
         float32, int8 or int32, little-endian, of rank 0 to 4. What is mapped is a
-        `numpy.memmap`, with its `filename`, `mode` and `flush`; files of up to 64 KiB and
-        streams are read. With `out`, `out` itself or an array over it.
+        `numpy.memmap`, with its `filename`, `mode` and `flush`; files of up to 256 KiB
+        and streams are read. With `out`, `out` itself or an array over it.
 
     Raises
     ------
@@ -93,10 +94,17 @@ def load(
         raise UnsupportedError(
             f"mmap_mode: got {mmap_mode!r}, expected 'r', 'r+', 'c' or None", given=mmap_mode
         )
-    if is_path(source):
-        path = os.fsdecode(source)
+    if type(source) is str or is_path(source):
+        path = source if type(source) is str else os.fsdecode(source)
         descriptor, size = open_regular(path, READ_WRITE if mmap_mode == "r+" else READ_ONLY)
         try:
+            if size <= SMALL_FILE and mmap_mode == "r" and out is None:
+                data = os.read(descriptor, size + 1)
+                if len(data) != size:
+                    data = _read_rest(descriptor, data, size, path)
+                element, shape = decode_header(data, size, size, strict, path)
+                array: NDArray[Any] = np.ndarray(shape, element.numpy, data, V1_HEADER_SIZE)
+                return array
             return _load_descriptor(descriptor, size, path, mmap_mode, out, strict)
         finally:
             os.close(descriptor)
@@ -136,18 +144,20 @@ def loads(data: Buffer, *, strict: bool = True) -> NDArray[Any]:
     return array
 
 
+def _read_rest(descriptor: int, data: bytes, size: int, path: str) -> bytes:
+    # Some file systems give less than they were asked for: then the rest is still to come.
+    while len(data) <= size and (more := os.read(descriptor, size + 1 - len(data))):
+        data += more
+    # FILE-2
+    if len(data) != size:
+        raise changed(path, len(data), size)
+    return data
+
+
 def _load_descriptor(
     descriptor: int, size: int, path: str, mmap_mode: MmapMode | None, out: Any, strict: bool
 ) -> NDArray[Any]:
     # The whole file behind a descriptor that stands at its beginning.
-    if size <= SMALL_FILE and mmap_mode == "r" and out is None:
-        data = os.read(descriptor, size + 1)
-        # FILE-2
-        if len(data) != size:
-            raise changed(path, len(data), size)
-        element, shape = decode_header(data, size, size, strict, path)
-        array: NDArray[Any] = np.ndarray(shape, element.numpy, data, V1_HEADER_SIZE)
-        return array
     data = os.read(descriptor, V1_HEADER_SIZE)
     element, shape = decode_header(data, len(data), size, strict, path)
     if out is None and mmap_mode is not None and (size > SMALL_FILE or mmap_mode == "r+"):

@@ -87,8 +87,8 @@ def save(
     source, element = _prepare(array, cast)
     header = encode_header(element, source.shape)
     if is_path(target):
-        size = V1_HEADER_SIZE + source.size * element.itemsize
-        with AtomicFile(os.fsdecode(target), durable, size) as file:
+        path = target if type(target) is str else os.fsdecode(target)
+        with AtomicFile(path, durable, V1_HEADER_SIZE + source.size * element.itemsize) as file:
             _write(file, header, source, element, lossy)
     elif hasattr(target, "write"):
         _write(_Stream(target), header, source, element, lossy)

@@ -1,0 +1,75 @@
+"""The public door: its names, its types marker, and what it costs to open."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import tech_renaissance
+import tsr
+
+PUBLIC = [
+    "ConversionError", "FormatError", "Header", "MissingExtraError", "TSRError",
+    "UnsupportedError", "build_header", "convert", "dumps", "dumps_into", "load", "loads",
+    "open_memmap", "parse_header", "read_header", "save", "torch", "validate",
+]  # fmt: skip
+
+
+def modules_after(code: str) -> set[str]:
+    """Run `code` in a fresh interpreter and list what it imported."""
+    script = f"import sys; {code}; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True)
+    return set(done.stdout.decode().split())
+
+
+def test_public_names() -> None:
+    """`__all__` is this list, sorted, and every name leads somewhere."""
+    assert tsr.__all__ == PUBLIC == sorted(PUBLIC)
+    for name in PUBLIC:
+        assert getattr(tsr, name) is getattr(tsr, name)
+        assert name in dir(tsr)
+    assert callable(tsr.convert)
+
+
+def test_unknown_names() -> None:
+    """What is not there is an AttributeError, as for any module."""
+    with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
+        _ = tsr.nonsense
+
+
+def test_convert_stays_a_function() -> None:
+    """Importing the converters in any order leaves `tsr.convert` callable."""
+    script = "import tsr.converters.registry, tsr; assert callable(tsr.convert)"
+    subprocess.run([sys.executable, "-c", script], check=True)
+
+
+def test_typed() -> None:
+    """The marker for type checkers ships beside the code."""
+    assert Path(tsr.__file__).with_name("py.typed").exists()
+
+
+@pytest.mark.parametrize(
+    ("code", "allowed"),
+    [
+        pytest.param("import tsr", set(), id="import"),
+        pytest.param("import tech_renaissance", set(), id="import-seed-names"),
+        pytest.param("import session", set(), id="import-session"),
+        pytest.param("import tsr; tsr.read_header, tsr.validate", set(), id="header"),
+        pytest.param("import tsr; tsr.load, tsr.save, tsr.open_memmap", {"numpy"}, id="arrays"),
+        pytest.param("import tsr; tsr.torch", {"numpy", "torch"}, id="torch"),
+    ],
+)
+def test_imports_are_lazy(code: str, allowed: set[str]) -> None:
+    """A package loads when something needs it, not before."""
+    heavy = {"numpy", "torch", "construct", "safetensors", "h5py", "rich"}
+    assert modules_after(code) & heavy - {"torch"} <= allowed
+    assert ("torch" in modules_after(code)) == ("torch" in allowed)
+
+
+def test_seed_names() -> None:
+    """The module under the framework's name offers what the framework imports from it."""
+    assert tech_renaissance.__all__ == ["TSRError", "export_tsr", "import_tsr"]
+    assert tech_renaissance.TSRError is tsr.TSRError
