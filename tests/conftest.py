@@ -17,12 +17,10 @@ settings.register_profile(
     max_examples=20_000,
     suppress_health_check=[HealthCheck.too_slow],
 )
-settings.load_profile(
-    os.environ.get("HYPOTHESIS_PROFILE", "ci" if os.environ.get("CI") else "dev")
-)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if os.environ.get("CI") else "dev"))
 
 
 @pytest.fixture
 def target(tmp_path: Path) -> Path:
-    """A path to write to, in an empty directory."""
+    """Name a file to write, in an empty directory."""
     return tmp_path / "x.tsr"

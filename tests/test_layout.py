@@ -13,18 +13,15 @@ from tsr.schema import V1_FILE, V1_HEADER_SCHEMA
 def struct_format(subcon: Any) -> str:
     """Derive the `struct` notation of one construct field."""
     match subcon:
-        case Renamed() | Rebuild() | Enum():
+        case Renamed() | Rebuild() | Enum() | Const():
             return struct_format(subcon.subcon)
-        case Const():
-            inner = struct_format(subcon.subcon)
-            return inner
         case Array():
-            return struct_format(subcon.subcon) * subcon.count
+            return struct_format(subcon.subcon) * int(subcon.count)
         case FormatField():
             assert subcon.fmtstr[0] == "<", "every number is little-endian"
             return str(subcon.fmtstr[1:])
         case Bytes():
-            return f"{subcon.length}s"
+            return f"{int(subcon.length)}s"
     raise AssertionError(f"no struct notation for {subcon!r}")
 
 

@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tsr import torch
+    import tsr.torch as torch
     from tsr.converters import convert
     from tsr.errors import (
         ConversionError,

@@ -21,7 +21,12 @@ __all__ = ["cast_exactly"]
 
 
 def cast_exactly(
-    array: NDArray[Any], element: ElementType, lossy: bool = False, origin: tuple[int, ...] = ()
+    array: NDArray[Any],
+    element: ElementType,
+    lossy: bool = False,
+    *,
+    start: int = 0,
+    shape: tuple[int, ...] | None = None,
 ) -> NDArray[Any]:
     """Convert to `element`, in C order and little-endian.
 
@@ -33,8 +38,9 @@ def cast_exactly(
         What to convert to.
     lossy : bool, default False
         Let values change.
-    origin : tuple of int
-        Where `array` lies in the array that errors speak of, along its leading axes.
+    start, shape
+        Where `array` is a piece of a larger one: how many elements come before it in C order,
+        and the shape of the whole, so that an error gives the index there.
 
     Raises
     ------
@@ -48,12 +54,12 @@ def cast_exactly(
         converted = array.astype(element.numpy, order="C")
         lost = None if lossy else _lost(array, converted)
     if lost is not None and lost.any():
-        first = np.unravel_index(int(lost.argmax()), lost.shape)
-        index = tuple(int(i) + (origin[axis] if axis < len(origin) else 0)
-                      for axis, i in enumerate(first))  # fmt: skip
+        first = int(lost.argmax())
+        index = np.unravel_index(start + first, array.shape if shape is None else shape)
         raise UnsupportedError(
-            f"cast={element.name!r} would change a value: {array[first]!r} at index {index} "
-            f"would become {converted[first]!r}; lossy=True allows that",
+            f"cast={element.name!r} would change a value: {array.flat[first]!r} at index "
+            f"{tuple(map(int, index))} would become {converted.flat[first]!r}; "
+            "lossy=True allows that",
             given=given,
         )
     return converted
@@ -68,8 +74,10 @@ def _lost(array: NDArray[Any], converted: NDArray[Any]) -> NDArray[np.bool_]:
         return unequal
     bits = f"u{array.dtype.itemsize}"
     lost: NDArray[np.bool_] = back.view(bits) != array.view(bits)
+    if array.dtype.kind == "u" and converted.dtype.kind == "i":
+        lost |= converted < 0  # wrapped, and it wraps back
     if array.dtype.kind in "iu" and converted.dtype.kind == "f":
         # The largest integers round up to a float that no integer of the type equals, and what
         # C makes of that on the way back depends on the machine.
-        lost |= converted > np.iinfo(array.dtype).max
+        lost |= converted >= float(int(np.iinfo(array.dtype).max) + 1)
     return lost

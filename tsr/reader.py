@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 import os
 from math import prod
-from typing import IO, TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -32,11 +32,11 @@ from tsr.streams import (
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-    from typing_extensions import Buffer
 
     from tsr.dtypes import ElementType
     from tsr.memmap import MmapMode
-    from tsr.source import Source
+    from tsr.source import BytesLike, Source
+    from tsr.streams import BinaryReader
 
 __all__ = ["load", "loads"]
 
@@ -49,7 +49,7 @@ def load(
     source: Source,
     *,
     mmap_mode: MmapMode | None = "r",
-    out: NDArray[Any] | Buffer | None = None,
+    out: BytesLike | None = None,
     strict: bool = True,
 ) -> NDArray[Any]:
     """Read a TSR v1 file as an array.
@@ -110,10 +110,10 @@ def load(
             os.close(descriptor)
     if is_stream(source):
         return _load_stream(source, mmap_mode, out, strict)
-    return _load_buffer(cast("Buffer", source), mmap_mode, out, strict)
+    return _load_buffer(cast("BytesLike", source), mmap_mode, out, strict)
 
 
-def loads(data: Buffer, *, strict: bool = True) -> NDArray[Any]:
+def loads(data: BytesLike, *, strict: bool = True) -> NDArray[Any]:
     """Show the array that a bytes-like object holds as a TSR v1 file, without a copy.
 
     Parameters
@@ -176,9 +176,7 @@ def _load_descriptor(
     return target
 
 
-def _load_stream(
-    stream: IO[bytes], mmap_mode: MmapMode | None, out: Any, strict: bool
-) -> NDArray[Any]:
+def _load_stream(stream: Any, mmap_mode: MmapMode | None, out: Any, strict: bool) -> NDArray[Any]:
     if mmap_mode == "r+":
         raise UnsupportedError("mmap_mode: got 'r+' for a file object, which needs a path")
     path = stream_name(stream)
@@ -210,7 +208,9 @@ def _load_stream(
     return array
 
 
-def _load_buffer(data: Buffer, mmap_mode: MmapMode | None, out: Any, strict: bool) -> NDArray[Any]:
+def _load_buffer(
+    data: BytesLike, mmap_mode: MmapMode | None, out: Any, strict: bool
+) -> NDArray[Any]:
     array = loads(data, strict=strict)
     if out is not None:
         return _deliver(array, mmap_mode, _target(out, element_type(array.dtype), array.shape))
@@ -257,7 +257,7 @@ def _fillable(array: NDArray[Any]) -> bool:
     return array.flags.c_contiguous and array.dtype.newbyteorder("<") == array.dtype
 
 
-def _fill(stream: IO[bytes], array: NDArray[Any]) -> int:
+def _fill(stream: BinaryReader, array: NDArray[Any]) -> int:
     if not array.nbytes:
         return 0  # a view with a 0 in its shape cannot be cast
     with array.data.cast("B") as view:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from typing import IO, TYPE_CHECKING, Any, TypeAlias, TypeGuard
+from typing import IO, TYPE_CHECKING, Any, TypeAlias, TypeGuard, cast
 
 from tsr.errors import FormatError, UnsupportedError
 from tsr.header import Header, check_fields, cut_header, decode_header
@@ -18,11 +18,15 @@ from tsr.layout import V1_HEADER, V1_HEADER_SIZE
 from tsr.streams import CHUNK, is_stream, plain_descriptor, read_upto, stream_name
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
     from typing_extensions import Buffer
+
+    from tsr.streams import BinaryReader
 
 __all__ = [
     "READ_ONLY",
     "READ_WRITE",
+    "BytesLike",
     "Source",
     "bytes_view",
     "changed",
@@ -32,7 +36,9 @@ __all__ = [
     "validate",
 ]
 
-Source: TypeAlias = "str | os.PathLike[str] | os.PathLike[bytes] | IO[bytes] | Buffer"
+# numpy's arrays are buffers, which its type hints say only from Python 3.12 on.
+BytesLike: TypeAlias = "Buffer | NDArray[Any]"
+Source: TypeAlias = "str | os.PathLike[str] | os.PathLike[bytes] | BinaryReader | BytesLike"
 
 # O_NONBLOCK: opening a FIFO must not wait for its writer. The names Windows lacks count as 0.
 _FLAGS = (
@@ -128,7 +134,7 @@ def _header_bytes(source: Any, whole: bool = False) -> tuple[bytes, int | None, 
         data = read_upto(source, V1_HEADER_SIZE)
         plain = plain_descriptor(source)
         if plain is not None:
-            start = source.tell() - len(data)
+            start = cast("IO[bytes]", source).tell() - len(data)
             return data, os.fstat(plain).st_size - start, name
         if whole:
             rest = iter(lambda: read_upto(source, CHUNK), b"")
@@ -191,7 +197,7 @@ def changed(path: str, found: int, expected: int) -> FormatError:
     )  # fmt: skip
 
 
-def bytes_view(data: Buffer) -> bytes | memoryview:
+def bytes_view(data: BytesLike) -> bytes | memoryview:
     """View any contiguous buffer as bytes, without a copy.
 
     Raises
@@ -202,7 +208,7 @@ def bytes_view(data: Buffer) -> bytes | memoryview:
     if isinstance(data, bytes):
         return data
     try:
-        view = memoryview(data)
+        view = memoryview(cast("Buffer", data))
         # A view with a 0 in its shape cannot be cast, and holds no byte.
         return view.cast("B") if view.nbytes else b""
     except TypeError as error:

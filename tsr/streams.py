@@ -12,27 +12,53 @@ import io
 import mmap
 import os
 import stat
-from typing import IO, TypeGuard
+from typing import Any, Protocol, TypeGuard
 
 from tsr.errors import UnsupportedError
 
-__all__ = ["fill", "is_stream", "plain_descriptor", "read_growing", "read_upto", "stream_name"]
+__all__ = [
+    "CHUNK",
+    "BinaryReader",
+    "BinaryWriter",
+    "fill",
+    "is_stream",
+    "plain_descriptor",
+    "read_growing",
+    "read_upto",
+    "stream_name",
+]
 
 CHUNK = 1 << 20
 
 
-def is_stream(source: object) -> TypeGuard[IO[bytes]]:
+class BinaryReader(Protocol):
+    """The least that counts as a file object to read from."""
+
+    def read(self, size: int, /) -> bytes:
+        """Read `size` bytes, or fewer; none at the end."""
+        ...
+
+
+class BinaryWriter(Protocol):
+    """The least that counts as a file object to write to."""
+
+    def write(self, data: Any, /) -> object:
+        """Write a bytes-like object."""
+        ...
+
+
+def is_stream(source: object) -> TypeGuard[BinaryReader]:
     """Tell a file object open for reading; an ``mmap``, which has a `read`, is a buffer."""
     return hasattr(source, "read") and not isinstance(source, mmap.mmap)
 
 
-def stream_name(stream: IO[bytes]) -> str | None:
+def stream_name(stream: BinaryReader) -> str | None:
     """Name a file object for errors, if it has a name."""
     name = getattr(stream, "name", None)
     return os.fsdecode(name) if isinstance(name, (str, bytes)) else None
 
 
-def plain_descriptor(stream: IO[bytes]) -> int | None:
+def plain_descriptor(stream: BinaryReader) -> int | None:
     """Give the descriptor of a file object that shows a regular file as it is, else None.
 
     A `fileno` alone proves nothing: that of a GzipFile leads to the compressed bytes.
@@ -45,7 +71,7 @@ def plain_descriptor(stream: IO[bytes]) -> int | None:
     return descriptor if stat.S_ISREG(os.fstat(descriptor).st_mode) else None
 
 
-def read_upto(stream: IO[bytes], count: int) -> bytes:
+def read_upto(stream: BinaryReader, count: int) -> bytes:
     """Read `count` bytes, or as many as come before the stream ends."""
     chunks = []
     while count > 0:
@@ -61,7 +87,7 @@ def read_upto(stream: IO[bytes], count: int) -> bytes:
     return b"".join(chunks)
 
 
-def fill(stream: IO[bytes], view: memoryview) -> int:
+def fill(stream: BinaryReader, view: memoryview) -> int:
     """Read into `view` until it is full or the stream ends, and count the bytes."""
     readinto = getattr(stream, "readinto", None)
     done = 0
@@ -80,7 +106,7 @@ def fill(stream: IO[bytes], view: memoryview) -> int:
     return done
 
 
-def read_growing(stream: IO[bytes], count: int, capacity: int = CHUNK) -> bytearray:
+def read_growing(stream: BinaryReader, count: int, capacity: int = CHUNK) -> bytearray:
     """Read `count` bytes, or as many as come before the stream ends.
 
     At first only `capacity` bytes are allocated, then never more than twice what has come:
@@ -97,5 +123,5 @@ def read_growing(stream: IO[bytes], count: int, capacity: int = CHUNK) -> bytear
         buffer.extend(bytes(min(count - done, done)))
 
 
-def _blocked(stream: IO[bytes]) -> BlockingIOError:
+def _blocked(stream: BinaryReader) -> BlockingIOError:
     return BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN), stream_name(stream))

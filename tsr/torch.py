@@ -16,9 +16,8 @@ from tsr.extras import require
 if TYPE_CHECKING:
     import torch
     from numpy.typing import DTypeLike, NDArray
-    from typing_extensions import Buffer
 
-    from tsr.source import Source
+    from tsr.source import BytesLike, Source
     from tsr.writer import Target
 else:
     torch = require("torch", "torch", "tsr.torch")
@@ -56,7 +55,7 @@ def load(
     return tensor if device is None else tensor.to(device)
 
 
-def loads(data: Buffer, *, strict: bool = True) -> torch.Tensor:
+def loads(data: BytesLike, *, strict: bool = True) -> torch.Tensor:
     """Copy the tensor out of a bytes-like object that holds a TSR v1 file.
 
     Parameters

@@ -10,7 +10,7 @@ from __future__ import annotations
 import errno
 import io
 import os
-from typing import IO, TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
@@ -26,13 +26,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from numpy.typing import ArrayLike, DTypeLike, NDArray
-    from typing_extensions import Buffer
 
     from tsr.dtypes import ElementType
+    from tsr.source import BytesLike
+    from tsr.streams import BinaryWriter
 
 __all__ = ["dumps", "dumps_into", "save"]
 
-Target: TypeAlias = "str | os.PathLike[str] | os.PathLike[bytes] | IO[bytes]"
+Target: TypeAlias = "str | os.PathLike[str] | os.PathLike[bytes] | BinaryWriter"
 
 # Arrays that cannot be written as they lie in memory are brought into order by blocks of this
 # size, so that saving one takes no second array's worth of memory.
@@ -131,7 +132,7 @@ def dumps(array: ArrayLike, *, cast: DTypeLike | None = None, lossy: bool = Fals
 
 
 def dumps_into(
-    buffer: Buffer, array: ArrayLike, *, cast: DTypeLike | None = None, lossy: bool = False
+    buffer: BytesLike, array: ArrayLike, *, cast: DTypeLike | None = None, lossy: bool = False
 ) -> int:
     """Encode an array as a TSR v1 file into a buffer.
 
@@ -230,21 +231,27 @@ def _write(
         file.write(source.data.cast("B"))
 
 
-def _blocks(
-    source: NDArray[Any], element: ElementType, lossy: bool, origin: tuple[int, ...] = ()
-) -> Iterator[memoryview]:
-    # The payload in order, by blocks of leading indices.
-    if source.nbytes <= BLOCK_BYTES:
-        block = cast_exactly(source, element, lossy, origin)
+def _blocks(source: NDArray[Any], element: ElementType, lossy: bool) -> Iterator[memoryview]:
+    # The payload in order, converted piece by piece.
+    start = 0
+    for piece in _pieces(source):
+        block = cast_exactly(piece, element, lossy, start=start, shape=source.shape)
+        start += piece.size
         yield np.ascontiguousarray(block).reshape(-1).view(np.uint8).data
+
+
+def _pieces(source: NDArray[Any]) -> Iterator[NDArray[Any]]:
+    # The array cut along its first axes, in C order.
+    if source.nbytes <= BLOCK_BYTES or source.ndim == 0:
+        yield source
         return
     rows = BLOCK_BYTES // (source.nbytes // len(source))
-    for start in range(0, len(source), max(rows, 1)):
-        at = (*origin, start)
-        if rows:
-            yield from _blocks(source[start : start + rows], element, lossy, at)
-        else:
-            yield from _blocks(source[start], element, lossy, at)
+    if rows:
+        for start in range(0, len(source), rows):
+            yield source[start : start + rows]
+    else:
+        for index in range(len(source)):
+            yield from _pieces(source[index, ...])
 
 
 class _Stream:
