@@ -49,6 +49,7 @@ LOST = [
     pytest.param(np.array([0, 128], np.uint8), "int8", 1, id="uint8-overflow"),
     pytest.param(np.array([np.nan]), "int32", 0, id="nan-to-int"),
     pytest.param(np.array([-np.inf]), "int32", 0, id="inf-to-int"),
+    pytest.param(np.array([-np.inf], np.float16), "int32", 0, id="float16-inf-to-int"),
     pytest.param(np.array([1.5]), "int32", 0, id="fraction"),
     pytest.param(np.array([0.0, -0.0]), "int32", 1, id="minus-zero-to-int"),
     pytest.param(np.array([2.0**31], np.float32), "int32", 0, id="float32-to-int"),

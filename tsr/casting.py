@@ -74,10 +74,15 @@ def _lost(array: NDArray[Any], converted: NDArray[Any]) -> NDArray[np.bool_]:
         return unequal
     bits = f"u{array.dtype.itemsize}"
     lost: NDArray[np.bool_] = back.view(bits) != array.view(bits)
-    if array.dtype.kind == "u" and converted.dtype.kind == "i":
-        lost |= converted < 0  # wrapped, and it wraps back
-    if array.dtype.kind in "iu" and converted.dtype.kind == "f":
-        # The largest integers round up to a float that no integer of the type equals, and what
-        # C makes of that on the way back depends on the machine.
-        lost |= converted >= float(int(np.iinfo(array.dtype).max) + 1)
+    # What C makes of a number out of range depends on the machine, and may by chance come back
+    # as it was: integers wrap, infinities and the powers of two just past the largest integer
+    # saturate.
+    match array.dtype.kind, converted.dtype.kind:
+        case "u", "i":
+            lost |= converted < 0
+        case "i" | "u", "f":
+            lost |= converted >= float(int(np.iinfo(array.dtype).max) + 1)
+        case "f", "i":
+            limit = float(int(np.iinfo(converted.dtype).max) + 1)
+            lost |= ~np.isfinite(array) | (array >= limit)
     return lost
