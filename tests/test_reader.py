@@ -486,7 +486,7 @@ def test_missing_files(target: Path, read: Any) -> None:
 def test_errors_name_the_file(target: Path, array: Any, mode: Any) -> None:
     """What a file breaks is said with its path, whichever way it is read."""
     saved(target, array).write_bytes(target.read_bytes() + b"!")
-    with pytest.raises(tsr.FormatError, match="1 more bytes") as caught:
+    with pytest.raises(tsr.FormatError, match="got 1 more byte, expected none") as caught:
         tsr.load(target, mmap_mode=mode)
     assert caught.value.path == str(target)
     assert same(tsr.load(target, mmap_mode=mode, strict=False), array)

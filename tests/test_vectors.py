@@ -285,13 +285,13 @@ def test_every_cut_is_refused(vector: dict[str, Any], strict: bool) -> None:
         assert (error.clause, error.field, error.offset) == expected, f"cut at {size}"
 
 
-@pytest.mark.parametrize("name", ["fp32-rank2", "int8-rank0", "int8-zero-rank3"])
-def test_reference_refuses_every_cut(name: str) -> None:
-    """The reference codec refuses every cut by the same clause."""
-    data = file_of(VECTORS[name])
+@pytest.mark.parametrize("vector", VECTORS.values(), ids=VECTORS)
+def test_reference_agrees_on_every_cut(vector: dict[str, Any]) -> None:
+    """Codec and reference give the same verdict on every vector, cut at any length."""
+    data = file_of(vector)
     for size in range(len(data)):
-        clause = "V1-SIZE-1" if size < HEADER_SIZE else "V1-PAYLOAD-1"
-        assert outcome(schema.reference_loads, data[:size]) == clause, f"cut at {size}"
+        cut = data[:size]
+        assert outcome(tsr.loads, cut) == outcome(schema.reference_loads, cut), f"cut at {size}"
 
 
 @chosen(valid=True)
@@ -347,11 +347,11 @@ def test_every_reserved_bit_is_waived_by_lenient_reading(clause: str) -> None:
         assert_tensor(tsr.loads(flipped(file_of(vector), bit), strict=False), vector)
 
 
-@pytest.mark.parametrize("name", ["fp32-rank2", "int8-rank0", "int32-rank3", "int8-limit-exact"])
-def test_reference_agrees_on_every_flipped_bit(name: str) -> None:
-    """Codec and reference give the same tensor or the same clause for each flip in the header."""
-    data = file_of(VECTORS[name])
-    for bit in HEADER_BITS:
+@pytest.mark.parametrize("vector", VECTORS.values(), ids=VECTORS)
+def test_reference_agrees_on_every_flipped_bit(vector: dict[str, Any]) -> None:
+    """Codec and reference give the same tensor or clause for each flip in any header."""
+    data = file_of(vector)
+    for bit in range(8 * min(HEADER_SIZE, len(data))):
         changed = flipped(data, bit)
         assert outcome(tsr.loads, changed) == outcome(schema.reference_loads, changed), f"bit {bit}"
 

@@ -270,8 +270,9 @@ def check_fields(  # noqa: C901 - one branch a rule, in file order
         # V1-PAYLOAD-2
         if present > claimed and strict:
             end, surplus = V1_HEADER_SIZE + claimed, present - claimed
+            found = f"{surplus} more byte{'s' if surplus > 1 else ''}"
             report(FormatError(
-                "end of file", end, found=f"{surplus} more bytes", expected="none",
+                "end of file", end, found=found, expected="none",
                 clause="V1-PAYLOAD-2", path=path,
             ))  # fmt: skip
     return element, (n, c, h, w)[V1_RANK_MAX - ndim :]
