@@ -109,6 +109,16 @@ def test_refused(target: Path, array: Any, message: str) -> None:
     assert os.listdir(target.parent) == ["x.tsr"]
 
 
+@pytest.mark.parametrize("shape", [(2**31,), (0, 2**31), (2**31, 2, 0)])
+def test_dimensions_that_no_int32_holds(target: Path, shape: tuple[int, ...]) -> None:
+    """An array with a dimension of 2**31 has no encoding, even where it has no elements."""
+    array = np.broadcast_to(np.int8(0), shape)
+    for attempt in (lambda: tsr.save(target, array), lambda: tsr.dumps(array)):
+        with pytest.raises(tsr.UnsupportedError, match="dimensions from 0 to 2147483647"):
+            attempt()
+    assert not target.exists()
+
+
 def test_refusals_name_dtype_and_cast() -> None:
     """A refused dtype is on the error, with those allowed and the cast that keeps all."""
     with pytest.raises(tsr.UnsupportedError) as caught:
