@@ -111,8 +111,14 @@ BAD = [
     pytest.param(changed(b"(4,)", b"(9999999999999999999,)"), "cut short", id="huge"),
     pytest.param(changed(b"(4,)", b"(0, 2**70)"), "not readable", id="zero-and-expression"),
     pytest.param(changed(b"(4,)", b"(0, -1)"), "cut short", id="zero-and-negative"),
-    pytest.param(changed(b"(4,)", b"(0, 9999999999999999999)"), "dimension above", id="zero-huge"),
-    pytest.param(changed(b"(4,)", b"(0, 2000000000, 2000000000, 2000000000)"), "more bytes", id="w"),
+    pytest.param(
+        changed(b"(4,)", b"(0, 9999999999999999999)")[:128], "dimension above", id="zero-huge"
+    ),
+    pytest.param(
+        changed(b"(4,)", b"(0, 2000000000, 2000000000, 2000000000)")[:128],
+        "more bytes",
+        id="zero-wide",
+    ),
     pytest.param(changed(b"<i4", b"<x4"), "not readable", id="dtype"),
     pytest.param(npy(np.zeros(2, "f4,i4")), "no number", id="records"),
     pytest.param(GOOD[:6] + b"\x03\0" + GOOD[8:], "holds records", id="version-3"),

@@ -1,0 +1,333 @@
+"""A folder of `.tsr` files: names, `tensors.json`, and folders that do not match theirs."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+import tsr
+from tests.converting import AWKWARD, assert_same
+from tsr.converters import convert
+from tsr.converters.names import FileNames, key_of, natural_order
+
+STATE = {"fc1.weight": torch.from_numpy(AWKWARD), "fc1.bias": torch.zeros(2)}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Make a folder of two tensors."""
+    torch.save({"model": STATE, "epoch": 3}, tmp_path / "x.pt")
+    convert(tmp_path / "x.pt", tmp_path / "x")
+    return tmp_path / "x"
+
+
+def names_in(folder: Path) -> list[str]:
+    """List the files in a folder and the folders in it."""
+    return sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file())
+
+
+def test_listing(folder: Path) -> None:
+    """`tensors.json` is short and says all that the names of files cannot."""
+    assert names_in(folder) == ["model/fc1.bias.tsr", "model/fc1.weight.tsr", "tensors.json"]
+    assert (folder / "tensors.json").read_text() == (
+        "{\n"
+        '  "format": "tsr-folder",\n'
+        '  "version": 1,\n'
+        '  "metadata": {"format": "pt"},\n'
+        '  "tree": {\n'
+        '    "dict": {\n'
+        '      "model": {"dict": {"fc1.weight": "model/fc1.weight.tsr", '
+        '"fc1.bias": "model/fc1.bias.tsr"}},\n'
+        '      "epoch": 3\n'
+        "    }\n"
+        "  }\n"
+        "}\n"
+    )
+
+
+keys = st.text(max_size=8) | st.integers(-9, 9)
+
+
+@given(st.lists(st.lists(keys, min_size=1, max_size=3).map(tuple), max_size=8, unique=True))
+def test_names(paths: list[tuple[Any, ...]]) -> None:
+    """Every key gets a name of its own, on any file system, that never leaves the folder."""
+    names = FileNames()
+    given_names = [names.path(keys) for keys in paths]
+    lowered = [name.lower() for name in given_names]
+    assert len({*lowered, "tensors.json"}) == len(paths) + 1
+    for name, path in zip(given_names, paths, strict=True):
+        parts = name.split("/")
+        assert name.isascii()
+        assert len(parts) == len(path)
+        assert not any(part.startswith(".") or len(part) > 255 for part in parts)
+        assert not {"", ".", ".."} & {*parts}
+        assert key_of(parts[-1].removesuffix(".tsr")) == str(path[-1])
+        assert names.path(path) == name
+
+
+@pytest.mark.parametrize(
+    ("key", "name"),
+    [
+        ("fc1.weight", "fc1.weight.tsr"), ("", "%.tsr"), (".", "%2E.tsr"), ("..", "%2E..tsr"),
+        (".hidden", "%2Ehidden.tsr"), ("a/b", "a%2Fb.tsr"), ("a b", "a%20b.tsr"), (7, "7.tsr"),
+        ("%", "%25.tsr"), ("ü", "%C3%BC.tsr"), ("\ud800", "%ED%A0%80.tsr"), ("-x", "-x.tsr"),
+    ],
+)  # fmt: skip
+def test_name(key: Any, name: str) -> None:
+    """The names that typical and untypical keys get."""
+    assert FileNames().path((key,)) == name
+
+
+def test_names_that_collide() -> None:
+    """Names that a file system may take for the same are told apart."""
+    names = FileNames()
+    assert names.path(("a",)) == "a.tsr"
+    assert names.path(("A",)) == "%41.tsr"
+    assert names.path(("1",)) == "1.tsr"
+    assert names.path((1,)) == "%31.tsr"
+    assert names.path(("a.tsr", "x")) == "%61%2E%74%73%72/x.tsr"
+    assert names.path(("tensors.json", "x")) == "%74%65%6E%73%6F%72%73%2E%6A%73%6F%6E/x.tsr"
+
+
+def test_long_names() -> None:
+    """Keys that are too long for a file name, and differ at their end only, are told apart."""
+    names = FileNames()
+    first, second = names.path(("x" * 5000 + "1",)), names.path(("x" * 5000 + "2",))
+    assert first != second
+    assert len(first) < 255
+
+
+def test_natural_order() -> None:
+    """Numbers in names count as numbers."""
+    names = ["b", "a10", "a9", "10", "9", "a", "a9b", ""]
+    assert sorted(names, key=natural_order) == ["", "9", "10", "a", "a9", "a9b", "a10", "b"]
+
+
+def test_without_listing(tmp_path: Path) -> None:
+    """Files and folders without a `tensors.json` are read by their names, in natural order."""
+    source = tmp_path / "source"
+    for name in ["layer10.tsr", "layer2.tsr", "sub/a%2Fb.tsr", "sub/%.tsr"]:
+        (source / name).parent.mkdir(parents=True, exist_ok=True)
+        tsr.save(source / name, AWKWARD)
+    (source / "notes.txt").write_text("no tensor")
+    (source / ".tsr").write_text("hidden")
+    (source / "nothing").mkdir()
+    convert(source, tmp_path / "x.pt")
+    found = torch.load(tmp_path / "x.pt")
+    assert list(found) == ["layer2", "layer10", "sub"]
+    assert list(found["sub"]) == ["", "a/b"]
+
+
+@pytest.mark.parametrize("kind", ["empty", "twice", "link"])
+def test_without_listing_refused(tmp_path: Path, kind: str) -> None:
+    """A folder without tensors, or whose names do not tell them apart, is refused."""
+    source = tmp_path / "source"
+    source.mkdir()
+    if kind == "twice":
+        tsr.save(source / "a%62.tsr", AWKWARD)
+        tsr.save(source / "ab.tsr", AWKWARD)
+    elif kind == "link":
+        (source / "loop").symlink_to(source)
+    message = {"empty": "no .tsr file", "twice": "called 'ab'", "link": "symbolic link"}[kind]
+    with pytest.raises(tsr.ConversionError, match=message):
+        convert(source, tmp_path / "x.pt")
+
+
+def rewrite(folder: Path, tree: Any, **entries: Any) -> None:
+    """Write another `tensors.json`."""
+    value = {"format": "tsr-folder", "version": 1, "tree": tree, **entries}
+    (folder / "tensors.json").write_text(json.dumps(value))
+
+
+BOTH = {"a": "model/fc1.weight.tsr", "b": "model/fc1.bias.tsr"}
+PATHS = ["../x.tsr", "/etc/x.tsr", "model/../model/fc1.bias.tsr", "./x.tsr", "model//x.tsr", "",
+         "model/fc1.bias", "tensors.json", "..", "x\0.tsr", "model/fc1.weight.tsr"]  # fmt: skip
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_paths_that_lead_elsewhere(folder: Path, path: str) -> None:
+    """A path that is none of a file in the folder, or comes twice, is refused."""
+    tsr.save(folder.parent / "x.tsr", AWKWARD)
+    rewrite(folder, {"dict": {**BOTH, "c": path}})
+    with pytest.raises(tsr.ConversionError, match=r"expected one of a|is not in the folder"):
+        convert(folder, folder.parent / "y.pt")
+
+
+@pytest.mark.parametrize("what", ["file", "folder"])
+def test_symbolic_links(folder: Path, what: str) -> None:
+    """A symbolic link that leads out of the folder is refused, wherever in the path."""
+    tsr.save(folder.parent / "secret.tsr", AWKWARD)
+    if what == "file":
+        (folder / "link.tsr").symlink_to(folder.parent / "secret.tsr")
+        path = "link.tsr"
+    else:
+        (folder / "link").symlink_to(folder.parent)
+        path = "link/secret.tsr"
+    rewrite(folder, {"dict": {**BOTH, "c": path}})
+    with pytest.raises(tsr.ConversionError, match="behind a symbolic link"):
+        convert(folder, folder.parent / "y.pt")
+
+
+@pytest.mark.parametrize(
+    "tree",
+    [
+        pytest.param({"set": []}, id="kind"),
+        pytest.param({}, id="empty-object"),
+        pytest.param([], id="bare-list"),
+        pytest.param({"dict": [["a"]]}, id="no-pair"),
+        pytest.param({"dict": [[1.5, 1]]}, id="float-key"),
+        pytest.param({"dict": [[True, 1]]}, id="bool-key"),
+        pytest.param({"dict": [[1, 1], [1, 1]]}, id="pair-twice"),
+        pytest.param({"dict": 3}, id="no-dict"),
+        pytest.param({"list": {}}, id="no-list"),
+        pytest.param({"str": 3}, id="no-str"),
+        pytest.param({"float": "xyz"}, id="no-float"),
+        pytest.param({"float": "00"}, id="short-float"),
+        pytest.param({"dict": {}, "_metadata": None}, id="notes-of-a-dict"),
+        pytest.param({"OrderedDict": {}, "_metadata": "model/fc1.bias.tsr"}, id="tensor-in-notes"),
+        pytest.param({"dict": {}, "list": []}, id="two-kinds"),
+        pytest.param(json.loads("[" * 900 + "]" * 900), id="deep-list"),
+    ],
+)
+def test_no_tree(folder: Path, tree: Any) -> None:
+    """A tree that this package would not write is refused, with the path of the listing."""
+    rewrite(folder, tree)
+    with pytest.raises(tsr.ConversionError, match=r"not readable as a tensors\.json") as caught:
+        convert(folder, folder.parent / "y.pt")
+    assert caught.value.path == str(folder / "tensors.json")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("", id="empty"),
+        pytest.param("[]", id="list"),
+        pytest.param("{", id="cut"),
+        pytest.param('{"format": "tsr-folder", "version": 2, "tree": {"dict": {}}}', id="version"),
+        pytest.param('{"format": "other", "version": 1, "tree": {"dict": {}}}', id="format"),
+        pytest.param('{"format": "tsr-folder", "version": 1}', id="no-tree"),
+        pytest.param('{"format": "tsr-folder", "version": 1, "tree": NaN}', id="nan"),
+        pytest.param(
+            '{"format": "tsr-folder", "version": 1, "tree": {"dict": {}}, "tree": {"dict": {}}}',
+            id="key-twice",
+        ),
+        pytest.param(
+            '{"format": "tsr-folder", "version": 1, "tree": {"dict": {}}, "more": 1}', id="more"
+        ),
+        pytest.param(
+            '{"format": "tsr-folder", "version": 1, "tree": {"dict": {}}, "metadata": {"a": 1}}',
+            id="metadata",
+        ),
+        pytest.param("[" * 100_000, id="deep"),
+        pytest.param('{"version": ' + "9" * 5000 + "}", id="huge-int"),
+    ],
+)
+def test_no_listing(folder: Path, text: str) -> None:
+    """A `tensors.json` that is no listing is refused, with its path."""
+    (folder / "tensors.json").write_text(text)
+    with pytest.raises(tsr.ConversionError, match=r"not readable as a tensors\.json") as caught:
+        convert(folder, folder.parent / "y.pt")
+    assert caught.value.path == str(folder / "tensors.json")
+
+
+def test_unlisted(folder: Path) -> None:
+    """A file that the listing does not know is not left out unasked."""
+    tsr.save(folder / "model" / "more.tsr", AWKWARD)
+    with pytest.raises(tsr.ConversionError, match=r"does not list model/more\.tsr"):
+        convert(folder, folder.parent / "y.pt")
+
+
+def test_missing_and_broken_files(folder: Path) -> None:
+    """A file that is gone is named, and a broken one is a FormatError."""
+    (folder / "model" / "fc1.bias.tsr").write_bytes(b"TSR!")
+    with pytest.raises(tsr.FormatError, match=r"fc1\.bias\.tsr.*V1-SIZE-1"):
+        convert(folder, folder.parent / "y.pt")
+    (folder / "model" / "fc1.bias.tsr").unlink()
+    with pytest.raises(tsr.ConversionError, match=r"'model/fc1\.bias\.tsr' is not in the folder"):
+        convert(folder, folder.parent / "y.pt")
+
+
+def test_existing_folder(folder: Path) -> None:
+    """A folder with something in it is replaced only if asked, and then whole."""
+    other = folder.parent / "other.pt"
+    torch.save({"w": torch.ones(2)}, other)
+    with pytest.raises(FileExistsError, match="overwrite=True"):
+        convert(other, folder)
+    assert "model/fc1.bias.tsr" in names_in(folder)
+    convert(other, folder, overwrite=True, durable=True)
+    assert names_in(folder) == ["tensors.json", "w.tsr"]
+    assert sorted(path.name for path in folder.parent.iterdir()) == ["other.pt", "x", "x.pt"]
+
+
+def test_other_things_are_not_deleted(folder: Path) -> None:
+    """Not even `overwrite` replaces a folder that holds more than tensors."""
+    (folder / "model" / "thesis.txt").write_text("years of work")
+    with pytest.raises(tsr.ConversionError, match=r"is not replaced.*thesis\.txt"):
+        convert(folder.parent / "x.pt", folder, overwrite=True)
+    (folder / "model" / "thesis.txt").unlink()
+    (folder / "tensors.json").unlink()
+    with pytest.raises(tsr.ConversionError, match=r"is not replaced.*no tensors\.json"):
+        convert(folder.parent / "x.pt", folder, overwrite=True)
+
+
+def test_empty_folder(tmp_path: Path) -> None:
+    """An empty folder takes what comes, and keeps its place behind a symbolic link."""
+    torch.save(STATE, tmp_path / "x.pt")
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to("real")
+    convert(tmp_path / "x.pt", tmp_path / "link")
+    assert (tmp_path / "link").is_symlink()
+    assert names_in(tmp_path / "real") == ["fc1.bias.tsr", "fc1.weight.tsr", "tensors.json"]
+
+
+def test_failure_leaves_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An error in the middle leaves the old folder as it was and no new one."""
+    before = {name: (folder / name).read_bytes() for name in names_in(folder)}
+    tree = {"a": torch.ones(2), "b": torch.tensor([0.5], dtype=torch.float64) / 3}
+    torch.save(tree, folder.parent / "y.pt")
+    with pytest.raises(tsr.ConversionError, match=r"b: cast='float32' would change a value"):
+        convert(folder.parent / "y.pt", folder, cast="float32", overwrite=True)
+    rename, calls = os.rename, []
+
+    def fail_once(source: str, target: str) -> None:
+        calls.append(target)
+        if len(calls) == 2:
+            raise OSError("no more")
+        rename(source, target)
+
+    monkeypatch.setattr(os, "rename", fail_once)
+    with pytest.raises(OSError, match="no more"):
+        convert(folder.parent / "x.pt", folder, overwrite=True)
+    assert {name: (folder / name).read_bytes() for name in names_in(folder)} == before
+    assert sorted(path.name for path in folder.parent.iterdir()) == ["x", "x.pt", "y.pt"]
+
+
+def test_copy(folder: Path) -> None:
+    """A folder converts to a folder: a copy that was checked on the way."""
+    convert(folder, folder.parent / "copy")
+    assert names_in(folder.parent / "copy") == names_in(folder)
+    for name in names_in(folder):
+        assert (folder.parent / "copy" / name).read_bytes() == (folder / name).read_bytes()
+
+
+def test_folder_with_listings_inside(folder: Path) -> None:
+    """A folder in a folder keeps the order that its own listing gives."""
+    convert(folder.parent / "x.pt", folder.parent / "outer" / "state", dataset="model")
+    convert(folder.parent / "outer", folder.parent / "y.pt")
+    found = torch.load(folder.parent / "y.pt")
+    assert [(name, list(state)) for name, state in found.items()] == [("state", list(STATE))]
+
+
+def test_part(folder: Path) -> None:
+    """A folder in a folder of tensors is one by itself."""
+    convert(folder / "model", folder.parent / "model.npz")
+    with np.load(folder.parent / "model.npz") as found:
+        assert_same(found["fc1.weight"], AWKWARD)

@@ -1,0 +1,94 @@
+"""Memory: a conversion takes no more of it for a large array than for a small one."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+import tsr
+
+MIB = 1 << 20
+SIZE = 256 * MIB
+
+# The most that a conversion may add to what the interpreter and the libraries take: some pieces
+# of an array, far from the whole of one.
+ALLOWED = 64 * MIB
+
+# Only private memory counts: pages of a mapped file are the system's to take back. It is sampled
+# by a thread, since the kernel keeps no peak of it.
+SCRIPT = """
+import sys, threading, warnings
+warnings.simplefilter("ignore")
+import numpy, h5py, safetensors, torch
+from tsr.converters import convert, pt, npy, npz, hdf5, safetensors, folder
+
+def private():
+    with open("/proc/self/status") as status:
+        return next(int(line.split()[1]) for line in status if line.startswith("RssAnon")) * 1024
+
+def watch():
+    global peak
+    while not done.wait(0.001):
+        peak = max(peak, private())
+
+convert(sys.argv[3], sys.argv[3] + ".npy", to="npy")  # what the first use of anything takes
+done, start = threading.Event(), private()
+peak = start
+thread = threading.Thread(target=watch)
+thread.start()
+convert(sys.argv[1], sys.argv[2], dataset=sys.argv[4], cast="int32")
+done.set()
+thread.join()
+print(max(peak, private()) - start)
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make large files that take no room: holes in them read as zeros."""
+    folder = tmp_path_factory.mktemp("large")
+    np.save(folder / "small.npy", np.ones(3, np.float32))
+    for name, dtype, fortran in [("c", "<f4", False), ("f", ">f4", True), ("cast", "<i8", False)]:
+        count = SIZE // np.dtype(dtype).itemsize
+        fields = {"descr": dtype, "fortran_order": fortran, "shape": (1024, count // 1024)}
+        with open(folder / f"{name}.npy", "wb") as file:
+            np.lib.format.write_array_header_1_0(file, fields)
+            file.truncate(file.tell() + SIZE)
+    tsr.open_memmap(folder / "c.tsr", dtype=np.float32, shape=(1024, SIZE // 4096))
+    with h5py.File(folder / "x.h5", "w") as file:
+        file.create_dataset("plain", (1024, SIZE // 4096), np.float32)
+        chunked = file.create_dataset(
+            "packed", (1024, SIZE // 4096), np.float32, chunks=(64, 4096), compression="gzip"
+        )
+        for row in range(0, 1024, 64):
+            chunked[row : row + 64] = 0
+    np.savez_compressed(folder / "packed.npz", w=np.zeros((1024, SIZE // 4096), np.float32))
+    return folder
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+@pytest.mark.parametrize(
+    ("source", "destination"),
+    [
+        ("c.npy", "x.tsr"), ("c.tsr", "x.npy"), ("f.npy", "x.tsr"), ("cast.npy", "x.tsr"),
+        ("packed.npz", "x.tsr"), ("c.tsr", "x.pt"), ("f.npy", "x.pt"), ("c.npy", "x.h5"),
+        ("c.npy", "x.safetensors"), ("packed.npz", "x.pt"),
+        ("x.h5/plain", "x.tsr"), ("x.h5/packed", "x.tsr"),
+    ],
+)  # fmt: skip
+def test_bounded(folder: Path, tmp_path: Path, source: str, destination: str) -> None:
+    """An array of 256 MiB passes through a few pieces of memory."""
+    small = tmp_path / "small.npy"
+    small.write_bytes((folder / "small.npy").read_bytes())
+    path, _, dataset = source.partition("/")
+    arguments = [str(folder / path), str(tmp_path / destination), str(small), dataset or "w"]
+    command = [sys.executable, "-c", SCRIPT, *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) < ALLOWED
+    (tmp_path / destination).unlink()

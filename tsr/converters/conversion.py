@@ -1,0 +1,246 @@
+"""`convert`: a file of one format -> a file of another, or a folder of them.
+
+Raises `ConversionError` for what the target cannot hold, `FormatError` for a broken ``.tsr``
+file, `MissingExtraError` where the library for a format is missing, `UnsupportedError` for
+options that make no sense and `OSError` for what cannot be opened or written.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+from tsr.converters import plan, registry
+from tsr.converters.arrange import arrange
+from tsr.converters.tensor import Tensor
+from tsr.converters.tree import Document, Options, rebuild, select, tensors
+from tsr.dtypes import element_type
+from tsr.errors import ConversionError, TSRError, UnsupportedError
+from tsr.source import open_regular
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from tsr.converters.plan import Job
+
+    Progress: TypeAlias = Callable[[int, int, str], object]
+    PathLike: TypeAlias = str | os.PathLike[str]
+
+__all__ = ["Conversion", "convert"]
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """What became of one source.
+
+    Attributes
+    ----------
+    source : str
+    destination : str or None
+        The file or folder that was written; None if none was.
+    tensors : int
+        The tensors written.
+    error : TSRError or OSError, optional
+        Why nothing was written.
+    """
+
+    source: str
+    destination: str | None
+    tensors: int
+    error: TSRError | OSError | None = None
+
+
+def convert(
+    src: PathLike,
+    dst: PathLike,
+    *,
+    to: str | None = None,
+    cast: str | Mapping[str, str] | None = None,
+    lossy: bool = False,
+    dataset: str | None = None,
+    strict: bool = True,
+    overwrite: bool = False,
+    durable: bool | None = None,
+    on_error: Literal["raise", "report"] = "raise",
+    progress: Progress | None = None,
+) -> list[Conversion]:
+    """Convert tensors between file formats, bit for bit.
+
+    The formats go by suffix: ``.tsr``, ``.npy``, ``.npz``, ``.pt`` and ``.pth``,
+    ``.safetensors``, ``.h5`` and ``.hdf5``, and those of installed packages that add some. A
+    file with tensors by name becomes a folder of ``.tsr`` files with a ``tensors.json``, which
+    keeps names, order, nesting and scalars, and which converts back into one file.
+
+    Parameters
+    ----------
+    src : path
+        A file; a folder of ``.tsr`` files; or a folder whose files are each to be converted,
+        and those of the folders in it. The latter keep their places and change their suffix.
+    dst : path
+        A file; a folder for tensors by name; or, where it exists as a folder or ends with a
+        slash, a folder that gets the file with its name and its new suffix.
+    to : str, optional
+        The suffix of the format to write, where `dst` does not say it; ``".tsr"`` by default.
+    cast : str or mapping of str to str, optional
+        ``"float32"``, ``"int8"`` or ``"int32"``: convert to it what the target has no dtype for.
+        A mapping from dtype to dtype converts exactly the dtypes it names.
+    lossy : bool, default False
+        Let go what has no place in the target: values that `cast` would change, scalars,
+        nesting (names are joined by dots), metadata, attributes.
+    dataset : str, optional
+        Take only the entry of the source with this name, keys joined by ``/``. For a source
+        that is a single array, its name in the target.
+    strict : bool, default True
+        False accepts ``.tsr`` files with set reserved fields or bytes after the payload.
+    overwrite : bool, default False
+        Replace what exists: a file, or a folder that holds nothing but tensors.
+    durable : bool, optional
+        As for `tsr.save`.
+    on_error : {"raise", "report"}, default "raise"
+        What to do about errors of single files once all files of a folder were tried: raise
+        one `ConversionError` that lists them, or only leave them in the result.
+    progress : callable, optional
+        Called as ``progress(done, total, name)`` before each tensor, or each file of a folder,
+        and after the last.
+
+    Returns
+    -------
+    list of Conversion
+        One for each file, or folder of tensors, that was converted.
+
+    Raises
+    ------
+    ConversionError
+        A file is broken or holds something that the target has no place for; the message
+        says what, and which option would let it go. Nothing is written then.
+    UnsupportedError
+        An option makes no sense.
+    OSError
+        A file cannot be opened or written; `FileExistsError` without `overwrite`.
+
+    Notes
+    -----
+    Memory stays bounded however large the arrays are: they are mapped, or pass through a file
+    without a name beside the destination. The exception is the ``.pt`` format before torch 1.6.
+
+    Examples
+    --------
+    >>> tsr.convert("x.npy", "x.tsr")
+    >>> tsr.convert("model.pt", "model/")
+    >>> tsr.convert("model/", "model.safetensors")
+    >>> tsr.convert("arrays/", "converted/", to=".npy")
+    """
+    source, destination = os.fsdecode(src), os.fsdecode(dst)
+    to = _check_options(to, cast, on_error)
+    options = Options(cast, lossy, dataset, strict, overwrite, durable)
+    if not plan.is_batch(source, destination):
+        return [_convert_one(plan.plan_one(source, destination, to), options, progress)]
+    jobs = plan.plan_batch(source, destination, to)
+    results = []
+    for done, job in enumerate(jobs):
+        _report(progress, done, len(jobs), job.source)
+        try:
+            results.append(_convert_one(job, options, None))
+        except (TSRError, OSError) as error:
+            results.append(Conversion(job.source, None, 0, error))
+    _report(progress, len(jobs), len(jobs), "")
+    if on_error == "raise":
+        _raise_failures(source, results)
+    return results
+
+
+def _check_options(
+    to: str | None, cast: str | Mapping[str, str] | None, on_error: str
+) -> str | None:
+    names = [] if cast is None else [cast] if isinstance(cast, str) else list(cast.values())
+    for name in names:
+        element_type(name)
+    if on_error not in ("raise", "report"):
+        raise UnsupportedError(f"on_error: got {on_error!r}, expected 'raise' or 'report'")
+    if to is None:
+        return None
+    suffix = "." + to.lower().removeprefix(".")
+    if registry.find_format(suffix) is None:
+        raise UnsupportedError(f"to: nothing writes {suffix} files", given=to)
+    return suffix
+
+
+def _convert_one(job: Job, options: Options, progress: Progress | None) -> Conversion:
+    if not os.path.isdir(job.source):
+        os.close(open_regular(job.source)[0])
+    options = replace(options, scratch=_existing_folder(job.file or job.folder or ""))
+    with job.reader.read(job.source, options) as document:
+        if options.dataset is not None:
+            document = select(document, options.dataset)
+        destination, writer, label = _target(job, document)
+        document = arrange(document, writer, label, options)
+        total = sum(1 for _ in tensors(document.tree))
+        if progress is not None:
+            document = _reporting(document, total, progress)
+        _check_free(destination, options.overwrite)
+        os.makedirs(os.path.dirname(destination) or ".", exist_ok=True)
+        writer.write(destination, document, options)
+    _report(progress, total, total, "")
+    return Conversion(job.source, destination, total)
+
+
+def _target(job: Job, document: Document) -> tuple[str, registry.Format, str]:
+    # What to write, with which format, and what errors call it.
+    if job.folder is not None and not isinstance(document.tree, Tensor):
+        plan.check_apart(job.source, job.folder)
+        return job.folder, registry.folder_format(), "a folder of .tsr files"
+    if job.file is None:
+        raise ConversionError(
+            "a single array needs a file to go to: end the destination with .tsr, or with a / for "
+            "a file in that folder",
+            path=document.path,
+        )
+    writer = registry.find_format(job.suffix)
+    assert writer is not None  # noqa: S101 - the plan has looked
+    return job.file, writer, job.suffix
+
+
+def _check_free(path: str, overwrite: bool) -> None:
+    # A folder checks for itself whether it may replace another.
+    if not overwrite and os.path.lexists(path) and not os.path.isdir(path):
+        reason = f"{os.strerror(errno.EEXIST)}; overwrite=True (--overwrite) replaces it"
+        raise FileExistsError(errno.EEXIST, reason, path)
+
+
+def _existing_folder(path: str) -> str:
+    # The folder that `path` is in, or the first above that is there.
+    folder = os.path.dirname(os.path.abspath(path))
+    while not os.path.isdir(folder):
+        folder = os.path.dirname(folder)
+    return folder
+
+
+def _reporting(document: Document, total: int, progress: Progress) -> Document:
+    # The same document, which reports each tensor when it is loaded.
+    numbers = iter(range(total))
+
+    def watch(name: str, tensor: Tensor) -> Tensor:
+        def load() -> Any:
+            progress(next(numbers), total, name)
+            return tensor.load()
+
+        return replace(tensor, load=load)
+
+    return replace(document, tree=rebuild(document.tree, watch))
+
+
+def _report(progress: Progress | None, done: int, total: int, name: str) -> None:
+    if progress is not None:
+        progress(done, total, name)
+
+
+def _raise_failures(source: str, results: list[Conversion]) -> None:
+    failures = [result for result in results if result.error is not None]
+    if failures:
+        lines = "".join(f"\n  {result.error}" for result in failures)
+        raise ConversionError(
+            f"{len(failures)} of {len(results)} files were not converted:{lines}",
+            path=source,
+        ) from failures[0].error

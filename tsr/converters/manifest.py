@@ -1,0 +1,146 @@
+"""A tree <-> JSON: what ``tensors.json`` says about the files beside it.
+
+    tensor         "path/of/its/file.tsr"
+    dict           {"dict": {"weight": ..., "bias": ...}}
+                   {"dict": [[1, ...], ["a", ...]]} if not all its keys are str
+    OrderedDict    {"OrderedDict": ...}, with "_metadata" beside it where torch keeps some
+    list, tuple    {"list": [...]}, {"tuple": [...]}
+    str            {"str": "..."}
+    float          0.5; {"float": "7ff0000000000000"}, its bits, for what JSON lacks
+    int, bool, None    as JSON has them
+
+Text that says something else raises `ValueError`.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import struct
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Any
+
+from tsr.converters.tensor import Tensor
+from tsr.converters.tree import get_notes, set_notes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tsr.converters.tree import Tree
+
+__all__ = ["decode", "dump", "encode", "no_tensor", "parse"]
+
+_DICTS: dict[str, type[dict[Any, Any]]] = {"dict": dict, "OrderedDict": OrderedDict}
+_SEQUENCES: dict[str, type] = {"list": list, "tuple": tuple}
+_NOTES = "_metadata"
+_LINE = 88
+
+
+def encode(
+    tree: Tree,
+    locate: Callable[[tuple[str | int, ...], Tensor], str],
+    keys: tuple[str | int, ...] = (),
+) -> Any:
+    """Make the JSON value of a tree.
+
+    Parameters
+    ----------
+    tree : Tree
+    locate : callable
+        Gives the path of the file for a tensor, from the keys that lead to it and itself.
+    keys : tuple of str or int
+        The keys that lead to `tree`.
+    """
+    if isinstance(tree, Tensor):
+        return locate(keys, tree)
+    if isinstance(tree, dict):
+        items = [(key, encode(child, locate, (*keys, key))) for key, child in tree.items()]
+        plain = all(isinstance(key, str) for key in tree)
+        made: dict[str, Any] = {type(tree).__name__: dict(items) if plain else items}
+        if get_notes(tree) is not None:
+            made[_NOTES] = encode(get_notes(tree), locate, (*keys, _NOTES))
+        return made
+    if isinstance(tree, (list, tuple)):
+        children = [encode(child, locate, (*keys, i)) for i, child in enumerate(tree)]
+        return {type(tree).__name__: children}
+    if isinstance(tree, str):
+        return {"str": tree}
+    if isinstance(tree, float) and not math.isfinite(tree):
+        return {"float": struct.pack(">d", tree).hex()}
+    return tree
+
+
+def decode(value: Any, open_tensor: Callable[[str], Tensor]) -> Any:
+    """Make the tree of a JSON value; `open_tensor` gives the tensor for a path."""
+    if isinstance(value, str):
+        return open_tensor(value)
+    if value is None or isinstance(value, (bool, int, float)):
+        return value
+    if isinstance(value, dict) and value:
+        kind, *extra = value
+        content = value[kind]
+        if kind in _DICTS and (not extra or (extra == [_NOTES] and kind == "OrderedDict")):
+            made = _DICTS[kind]()
+            for key, child in _items(content):
+                made[key] = decode(child, open_tensor)
+            notes = decode(value[_NOTES], no_tensor) if extra else None
+            return set_notes(made, notes)
+        if kind in _SEQUENCES and isinstance(content, list) and not extra:
+            return _SEQUENCES[kind](decode(child, open_tensor) for child in content)
+        if kind == "str" and isinstance(content, str) and not extra:
+            return content
+        if kind == "float" and isinstance(content, str) and not extra:
+            return struct.unpack(">d", bytes.fromhex(content))[0]
+    raise ValueError(f"got {json.dumps(value)[:80]}, expected a tensor, a container or a scalar")
+
+
+def dump(value: Any, indent: str = "") -> str:
+    """Write JSON: on one line what is short, else an entry a line."""
+    line = json.dumps(value)
+    if len(indent) + len(line) <= _LINE or not isinstance(value, (dict, list)):
+        return line
+    inner = indent + "  "
+    if isinstance(value, dict):
+        entries = [f"{json.dumps(key)}: {dump(child, inner)}" for key, child in value.items()]
+    else:
+        entries = [dump(child, inner) for child in value]
+    first, last = "{}" if isinstance(value, dict) else "[]"
+    return f"{first}\n{inner}" + f",\n{inner}".join(entries) + f"\n{indent}{last}"
+
+
+def parse(text: str) -> Any:
+    """Parse JSON, strictly: no key twice, no NaN."""
+    return json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
+
+
+def _items(content: Any) -> list[tuple[Any, Any]]:
+    if isinstance(content, dict):
+        return list(content.items())
+    pairs = isinstance(content, list) and all(
+        isinstance(pair, list) and len(pair) == 2 and type(pair[0]) in (str, int)
+        for pair in content
+    )
+    if not pairs:
+        raise ValueError(
+            "a dict: expected an object, or a list of pairs of a str or int and a value"
+        )
+    return list(_unique([tuple(pair) for pair in content]).items())
+
+
+def _unique(pairs: list[Any]) -> dict[Any, Any]:
+    made = dict(pairs)
+    if len(made) != len(pairs):
+        keys = [key for key, _ in pairs]
+        raise ValueError(
+            f"the key {next(key for key in keys if keys.count(key) > 1)!r} comes twice"
+        )
+    return made
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is no JSON")
+
+
+def no_tensor(path: str) -> Tensor:
+    """Refuse the path of a tensor, where none may be."""
+    raise ValueError(f"a tensor in {_NOTES}: {path!r}")

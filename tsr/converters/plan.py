@@ -1,0 +1,176 @@
+"""Two paths -> which file is to be written from which, before any is read.
+
+A destination that exists as a folder, or ends with a slash, is a folder to write into; any other
+is itself what is to be written. A folder with a ``tensors.json`` counts as one file, wherever it
+stands. Raises `ConversionError` for paths that make no sense together.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+from tsr.converters.folder import is_folder
+from tsr.converters.registry import Format, Holds, find_format, folder_format, suffix_of
+from tsr.errors import ConversionError
+
+__all__ = ["TSR", "Job", "check_apart", "is_batch", "plan_batch", "plan_one"]
+
+TSR = ".tsr"
+
+
+@dataclass(frozen=True)
+class Job:
+    """One thing to convert.
+
+    Attributes
+    ----------
+    source : str
+        A file, or a folder of ``.tsr`` files.
+    reader : Format
+    suffix : str
+        The suffix of the format to write.
+    file : str, optional
+        The file to write. None: there is none, for the destination names a folder.
+    folder : str, optional
+        The folder of ``.tsr`` files to write instead where the source holds tensors by name.
+    """
+
+    source: str
+    reader: Format
+    suffix: str
+    file: str | None
+    folder: str | None = None
+
+    def destinations(self) -> list[str]:
+        """Give the paths that may be written, for all that is known without reading."""
+        paths = []
+        if self.file is not None and (Holds.ONE in self.reader.HOLDS or self.folder is None):
+            paths.append(self.file)
+        if self.folder is not None and Holds.MANY in self.reader.HOLDS:
+            paths.append(self.folder)
+        return paths
+
+
+def is_batch(source: str, destination: str) -> bool:
+    """Tell whether each file in the folder `source` is to be converted by itself."""
+    if not os.path.isdir(source) or is_folder(source):
+        return False
+    return _is_into(destination) or not suffix_of(destination)
+
+
+def plan_one(source: str, destination: str, to: str | None) -> Job:
+    """Plan the conversion of one file, or of one folder of ``.tsr`` files."""
+    reader = _reader(source)
+    into, found = _is_into(destination), suffix_of(destination)
+    if to is None and found and not into and find_format(found) is None:
+        raise ConversionError(
+            f"nothing writes {found} files; to='...' (--to) chooses a format, and a / at the end "
+            "makes it a folder of .tsr files",
+            path=destination,
+        )
+    suffix = to or (found if found and not into else TSR)
+    target = destination.rstrip("/") or "/"
+    if into:
+        file = os.path.join(target, _stem(source) + suffix)
+        job = Job(source, reader, suffix, file, target if suffix == TSR else None)
+    elif suffix != TSR or found == TSR:
+        job = Job(source, reader, suffix, target)
+    else:
+        job = Job(source, reader, suffix, None if to is None else target, target)
+    if os.path.realpath(source) in map(os.path.realpath, job.destinations()):
+        raise ConversionError("source and destination are the same", path=source)
+    return job
+
+
+def plan_batch(source: str, destination: str, to: str | None) -> list[Job]:
+    """Plan the conversion of each file in a folder and the folders in it.
+
+    Files that nothing reads are left out, as are hidden ones and what is in `destination`.
+    """
+    if os.path.realpath(source) == os.path.realpath(destination):
+        raise ConversionError("source and destination are the same folder", path=source)
+    jobs = []
+    for path in _convertible(source, os.path.realpath(destination)):
+        relative = os.path.relpath(path, source)
+        base = os.path.join(destination, relative)
+        if not os.path.isdir(path):
+            base = os.path.splitext(base)[0]
+        suffix = to or TSR
+        folder = base if suffix == TSR else None
+        jobs.append(Job(path, _reader(path), suffix, base + suffix, folder))
+    if not jobs:
+        raise ConversionError("nothing in the folder can be converted", path=source)
+    _check_collisions(jobs)
+    return jobs
+
+
+def check_apart(source: str, folder: str) -> None:
+    """Check that a folder to write neither contains its source nor lies in it."""
+    inner, outer = os.path.realpath(source), os.path.realpath(folder)
+    if os.path.commonpath((inner, outer)) in (inner, outer):
+        raise ConversionError(
+            f"one of source and destination {folder} lies inside the other", path=source
+        )
+
+
+def _is_into(destination: str) -> bool:
+    return destination.endswith("/") or os.path.isdir(destination)
+
+
+def _stem(source: str) -> str:
+    name = os.path.basename(os.path.realpath(source))
+    return name if os.path.isdir(source) else os.path.splitext(os.path.basename(source))[0]
+
+
+def _reader(source: str) -> Format:
+    if os.path.isdir(source):
+        return folder_format()
+    suffix = suffix_of(source)
+    reader = find_format(suffix) if suffix else None
+    if reader is None:
+        what = f"{suffix} files" if suffix else "files without a suffix"
+        raise ConversionError(f"nothing reads {what}", path=source)
+    return reader
+
+
+def _convertible(source: str, excluded: str) -> list[str]:
+    # Every file that can be converted, and every folder that counts as one.
+    found = []
+    for folder, folders, names in os.walk(source):
+        inner = [os.path.join(folder, name) for name in folders if not name.startswith(".")]
+        found += [path for path in inner if is_folder(path) and os.path.realpath(path) != excluded]
+        folders[:] = [
+            os.path.basename(path)
+            for path in inner
+            if not is_folder(path) and os.path.realpath(path) != excluded
+        ]
+        for name in names:
+            suffix = suffix_of(name)
+            if suffix and not name.startswith(".") and find_format(suffix) is not None:
+                found.append(os.path.join(folder, name))
+    return sorted(found)
+
+
+def _check_collisions(jobs: list[Job]) -> None:
+    # Each path, and each folder in which one lies, may be written from one source only.
+    writers: dict[str, str] = {}
+    for job in jobs:
+        for path in job.destinations():
+            if path in writers:
+                raise ConversionError(
+                    f"{path} would be written from this and from {writers[path]}", path=job.source
+                )
+        writers.update(dict.fromkeys(job.destinations(), job.source))
+    for path, source in writers.items():
+        parent = os.path.dirname(path)
+        while parent:
+            if parent in writers and writers[parent] != source:
+                raise ConversionError(
+                    f"{path} would be written into {parent}, which is written from "
+                    f"{writers[parent]}",
+                    path=source,
+                )
+            if parent == os.path.dirname(parent):
+                break
+            parent = os.path.dirname(parent)
