@@ -1,0 +1,168 @@
+"""What a terminal sees: tables and progress bars by rich, if that is there, and plain text else."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import tsr
+from tsr.cli import main, progress
+
+pty = pytest.importorskip("pty", reason="needs pseudo-terminals")
+pytest.importorskip("rich")
+
+ENVIRONMENT = {
+    **{name: value for name, value in os.environ.items() if name != "NO_COLOR"},
+    "PYTHONPATH": str(Path(tsr.__file__).parents[1]),
+    "TERM": "xterm",
+    "COLUMNS": "100",
+}
+RUN = "import sys; from tsr.cli import main; sys.exit(main())"
+BLOCK_RICH = f"import sys; sys.modules['rich'] = None; {RUN}"
+SLOW_CONVERT = f"""
+import sys, time, tsr
+from tsr.cli import progress
+from tsr.converters import Conversion
+progress.DELAY = 0.1
+def convert(source, destination, *, progress, **options):
+    for done in range(3):
+        progress(done, 3, "[bold]w" + chr(27))
+        time.sleep(0.3)
+    return [Conversion(source, destination, 3)]
+tsr.convert = convert
+{RUN.removeprefix("import sys; ")}
+"""
+
+
+@pytest.fixture(autouse=True)
+def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make two files in the working directory, one with a name that rich would obey."""
+    monkeypatch.chdir(tmp_path)
+    tsr.save("[red]a.tsr", np.zeros((2, 3), np.float32))
+    tsr.save("b.tsr", np.zeros(3, np.int8))
+
+
+def terminal(script: str, *arguments: str, streams: str = "stdout stderr") -> str:
+    """Run a script with these streams on a terminal and give what shows there."""
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(
+        [sys.executable, "-c", script, *arguments],
+        env=ENVIRONMENT,
+        stdin=subprocess.DEVNULL,
+        stdout=theirs if "stdout" in streams else subprocess.DEVNULL,
+        stderr=theirs if "stderr" in streams else subprocess.DEVNULL,
+    ) as process:
+        os.close(theirs)
+        shown = b""
+        while True:
+            try:
+                piece = os.read(ours, 4096)
+            except OSError:  # Linux says so when the other side is closed
+                break
+            if not piece:
+                break
+            shown += piece
+        os.close(ours)
+    assert process.returncode == 0
+    return shown.decode()
+
+
+def test_table_on_a_terminal() -> None:
+    """A table is drawn by rich, which takes no name for markup."""
+    shown = terminal(RUN, "info", ".")
+    assert "─────" in shown
+    assert "\x1b[" in shown
+    assert "./[red]a.tsr" in shown
+    assert "2 files" in shown
+
+
+def test_table_on_a_narrow_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A name that does not fit is folded, not cut."""
+    os.rename("b.tsr", "b" * 100)
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+    monkeypatch.setenv("COLUMNS", "80")
+    assert main(["info", "[red]a.tsr", "b" * 100]) == 0
+    shown = capsys.readouterr().out
+    assert sum(line.lstrip("\x1b[0m ").startswith("bb") for line in shown.splitlines()) > 1
+    assert shown.count("b") == 100
+
+
+def test_table_elsewhere() -> None:
+    """What goes to a file or a pipe is plain."""
+    done = subprocess.run(
+        [sys.executable, "-c", RUN, "info", "."], env=ENVIRONMENT, capture_output=True, check=True
+    )
+    assert done.stdout.isascii()
+    assert b"\x1b" not in done.stdout
+    assert done.stdout.startswith(b"PATH          FORMAT")
+
+
+def test_table_without_rich() -> None:
+    """A terminal shows the plain table where rich is not installed."""
+    shown = terminal(BLOCK_RICH, "info", ".")
+    assert shown.startswith("PATH          FORMAT")
+    assert "\x1b" not in shown
+
+
+@pytest.mark.parametrize("name", ["NO_COLOR", "TERM"])
+def test_terminal_that_wants_no_color(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """NO_COLOR and a dumb terminal get no colors."""
+    monkeypatch.setitem(ENVIRONMENT, name, "dumb")
+    shown = terminal(RUN, "info", ".")
+    assert "\x1b[3" not in shown
+    assert "2 files" in shown
+
+
+def test_long_conversion_shows_progress() -> None:
+    """A bar shows what is done on stderr, and is gone when the result is printed."""
+    shown = terminal(SLOW_CONVERT, "convert", "b.tsr", "b.npy")
+    assert "━━━━" in shown
+    assert "2/3" in shown
+    assert r"[bold]w\x1b" in shown
+    assert shown.endswith("b.tsr -> b.npy (3 tensors)\r\n")
+
+
+def test_short_conversion_shows_none() -> None:
+    """What takes less than the delay shows no bar."""
+    assert terminal(RUN, "convert", "b.tsr", "b.npy") == "b.tsr -> b.npy\r\n"
+
+
+def test_no_progress_elsewhere() -> None:
+    """Where stderr is no terminal there is no bar, whatever stdout is."""
+    script = SLOW_CONVERT.replace("progress(done, 3", "assert progress is None; (done, 3")
+    shown = terminal(script, "convert", "b.tsr", "b.npy", streams="stdout")
+    assert shown == "b.tsr -> b.npy (3 tensors)\r\n"
+
+
+def test_no_progress_without_rich() -> None:
+    """Without rich there is no bar, and the conversion goes on."""
+    script = f"import sys; sys.modules['rich'] = None\n{SLOW_CONVERT}"
+    assert terminal(script, "convert", "b.tsr", "b.npy") == "b.tsr -> b.npy (3 tensors)\r\n"
+
+
+def test_progress_ends_with_an_error(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The bar is gone and its timer stopped when the conversion fails."""
+    monkeypatch.setattr(progress, "DELAY", 0)
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+
+    def fail() -> None:
+        with progress.progress_bar() as update:
+            assert update is not None
+            update(0, 2, "first")
+            time.sleep(0.3)
+            update(1, 2, "second")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
+    assert capsys.readouterr().out == ""

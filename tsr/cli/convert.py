@@ -1,0 +1,158 @@
+"""``tsr convert``: paths -> files of another format, and a line for each one made."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from tsr.cli.arguments import add_json, add_lenient, command_parser
+from tsr.cli.inputs import matches
+from tsr.cli.output import print_json, printable
+from tsr.cli.progress import progress_bar
+from tsr.cli.report import Report
+from tsr.errors import ConversionError, UnsupportedError
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+    from collections.abc import Iterator
+
+    from tsr.converters import Conversion
+
+__all__ = ["parser", "run"]
+
+_DESCRIPTION = """\
+Convert tensors between .tsr, .npy, .npz, .pt, .pth, .safetensors and .h5 files, bit for bit:
+what the target has no place for is refused, and the refusal names the option that lets it go.
+
+A file with tensors by name becomes a folder of .tsr files, and such a folder becomes one file
+again. Another folder has each file in it converted, and those of the folders in it. DST is
+what to write; an existing folder, or one with a / at its end, is where to write. Where there
+are several SRC, DST is always a folder, in which those with several tensors get one each."""
+
+_EXAMPLES = """\
+  tsr convert x.npy x.tsr
+  tsr convert model.pt model/
+  tsr convert model/ model.safetensors
+  tsr convert --cast float64=float32 --lossy x.npy x.tsr
+  tsr convert --to npy 'runs/*.tsr' arrays/"""
+
+
+def parser() -> ArgumentParser:
+    """Make the parser of the arguments."""
+    made = command_parser("convert", _DESCRIPTION, _EXAMPLES)
+    made.add_argument("sources", nargs="+", metavar="SRC", help="a file, folder or quoted pattern")
+    made.add_argument("destination", metavar="DST", help="the file or folder to write")
+    made.add_argument(
+        "--to", metavar="SUFFIX",
+        help="the format to write, where DST does not say it (default: tsr)",
+    )  # fmt: skip
+    made.add_argument(
+        "--cast", action="append", default=[], metavar="[FROM=]DTYPE",
+        help="convert to float32, int8 or int32 what the target has no dtype for, or exactly what "
+        "has the dtype FROM; the latter may be given again; refused where a value would change",
+    )  # fmt: skip
+    made.add_argument(
+        "--lossy", action="store_true",
+        help="let go what has no place in the target: exact values, scalars, nesting, metadata",
+    )  # fmt: skip
+    made.add_argument(
+        "--dataset", metavar="NAME",
+        help="take only this entry of the source; of a single array, its name in the target",
+    )  # fmt: skip
+    made.add_argument(
+        "-f", "--force", "--overwrite", dest="overwrite", action="store_true",
+        help="replace what exists",
+    )  # fmt: skip
+    made.add_argument(
+        "--durable", action="store_true", help="have each file survive a loss of power"
+    )
+    add_lenient(made)
+    add_json(made, "a list of objects, one for each that was made,")
+    return made
+
+
+def run(options: Namespace) -> int:
+    """Convert, print what was made and give the exit code."""
+    arguments = {
+        "to": options.to,
+        "cast": _cast(options.cast),
+        "lossy": options.lossy,
+        "dataset": options.dataset,
+        "strict": not options.lenient,
+        "overwrite": options.overwrite,
+        "durable": options.durable or None,
+    }
+    report = Report()
+    made = _conversions(options, arguments, report)
+    if options.json:
+        print_json(
+            {"source": one.source, "destination": one.destination, "tensors": one.tensors}
+            for one in made
+        )
+        return report.code
+    for one in made:
+        count = f" ({one.tensors} tensors)" if one.tensors != 1 else ""
+        print(printable(f"{one.source} -> {one.destination}{count}"))
+    return report.code
+
+
+def _cast(given: list[str]) -> str | dict[str, str] | None:
+    # A single dtype, or a dtype for each that is named.
+    pairs = dict(part.split("=", 1) for part in given if "=" in part)
+    if len(pairs) == len(given):
+        return pairs or None
+    if len(given) > 1:
+        parser().error("--cast: expected one DTYPE, or FROM=DTYPE once for each FROM")
+    return given[0]
+
+
+def _conversions(
+    options: Namespace, arguments: dict[str, Any], report: Report
+) -> Iterator[Conversion]:
+    # Each that was made; what was not goes to the report.
+    import tsr
+
+    for source, destination in _pairs(options, report):
+        with report.blame(source):
+            try:
+                with progress_bar() as progress:
+                    results = tsr.convert(
+                        source, destination, **arguments, on_error="report", progress=progress
+                    )
+            except UnsupportedError as error:  # an option is wrong, for any source
+                report.add(error)
+                return
+            for one in results:
+                if one.error is None:
+                    yield one
+                else:
+                    report.add(one.error, one.source)
+
+
+def _pairs(options: Namespace, report: Report) -> Iterator[tuple[str, str]]:
+    # Each source and its destination.
+    sources = [path for argument in options.sources for path in matches(argument, report)]
+    if len(options.sources) == 1 and sources == options.sources:
+        yield sources[0], options.destination
+        return
+    writers: dict[tuple[str, str], str] = {}
+    for source in sources:
+        place = _place(source, options.destination, options.to)
+        writer = writers.setdefault(place, source)
+        if writer == source:
+            yield source, place[0]
+        else:
+            message = f"would be written to the same place as {writer}"
+            report.add(ConversionError(message, path=source))
+
+
+def _place(source: str, folder: str, to: str | None) -> tuple[str, str]:
+    # The folder that one of several sources goes to, and its name there.
+    name = os.path.basename(os.path.abspath(source))
+    is_folder = os.path.isdir(source)
+    stem, suffix = (name, "") if is_folder else os.path.splitext(name)
+    if to is not None and to.lower() not in ("tsr", ".tsr"):
+        shared = not is_folder or os.path.exists(os.path.join(source, "tensors.json"))
+    else:
+        shared = suffix.lower() in (".npy", ".tsr")  # a single array: a file suffices
+    return os.path.join(folder, "" if shared else stem, ""), stem

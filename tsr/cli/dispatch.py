@@ -1,0 +1,133 @@
+"""The arguments of a shell -> one command run -> an exit code.
+
+Exit codes: 0, all went well; 1, a file is invalid or a conversion was refused; 2, the arguments
+are wrong or the system refused something; 130, interrupted; 141, the output was closed. Of
+several files' codes the highest counts. Nothing is raised but what is a bug.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from argparse import ArgumentParser, RawDescriptionHelpFormatter
+from contextlib import suppress
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from tsr.cli.report import SYSTEM, say
+from tsr.layout import V1_VERSION
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+    from collections.abc import Sequence
+
+__all__ = ["COMMANDS", "main"]
+
+# What a shell reports of a command that SIGINT or SIGPIPE ended.
+INTERRUPTED = 130
+PIPE_CLOSED = 141
+
+# Each is a module of this package, imported when it is called for.
+COMMANDS = {
+    "info": "show what the headers of files say",
+    "validate": "check files against every rule of the format",
+    "dump": "print the values of a file",
+    "convert": "convert files from and to other formats",
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the shell command `tsr`.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        Those of the process by default, without its name.
+
+    Returns
+    -------
+    int
+        The exit code.
+    """
+    try:
+        code = _run(sys.argv[1:] if arguments is None else list(arguments))
+        if sys.stdout is not None:  # a process may be started without one
+            sys.stdout.flush()
+        return code
+    except KeyboardInterrupt:
+        code = INTERRUPTED
+    except BrokenPipeError:
+        code = PIPE_CLOSED
+    except (OSError, MemoryError) as error:
+        code = SYSTEM
+        with suppress(OSError):
+            say(error)
+    _drop_unwritten()
+    return code
+
+
+def _run(arguments: list[str]) -> int:
+    parser = _main_parser()
+    try:
+        options = parser.parse_args(arguments[:1])
+        if options.version:
+            print(f"tsr {_package_version()}, reads and writes TSR v{V1_VERSION}")
+            return 0
+        if options.command is None:
+            parser.error("expected a command")
+        command = import_module(f"tsr.cli.{options.command}")
+        code: int = command.run(_parse(command.parser(), arguments[1:]))
+    except SystemExit as stop:  # argparse has said all
+        return int(stop.code or 0)
+    return code
+
+
+def _main_parser() -> ArgumentParser:
+    width = max(map(len, COMMANDS))
+    listing = "\n".join(f"  {name:{width}}  {does}" for name, does in COMMANDS.items())
+    parser = ArgumentParser(
+        "tsr",
+        usage="tsr [-h] [--version] COMMAND ...",
+        description="Read, check, print and convert .tsr tensor files.",
+        epilog=f"commands:\n{listing}\n\n'tsr COMMAND --help' tells more about one.",
+        formatter_class=RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "--version", action="store_true", help="print the versions of package and format"
+    )
+    parser.add_argument("command", nargs="?", choices=COMMANDS, metavar="COMMAND", help="see below")
+    return parser
+
+
+def _parse(parser: ArgumentParser, arguments: list[str]) -> Namespace:
+    # Options may stand anywhere; after "--" all are paths, whatever they look like.
+    if "--" in arguments:
+        end = arguments.index("--")
+        paths = [
+            f"./{path}" if path.startswith("-") and path != "-" else path
+            for path in arguments[end + 1 :]
+        ]
+        arguments = arguments[:end] + paths
+    return parser.parse_intermixed_args(arguments)
+
+
+def _package_version() -> str:
+    from importlib.metadata import PackageNotFoundError
+
+    import tsr
+
+    try:
+        return str(tsr.__version__)
+    except PackageNotFoundError:  # run from a source tree
+        return "(not installed)"
+
+
+def _drop_unwritten() -> None:
+    # What a stream could not take would make the interpreter complain when it ends.
+    for stream in filter(None, (sys.stdout, sys.stderr)):
+        try:
+            stream.flush()
+        except OSError:  # noqa: PERF203 - there are two
+            with suppress(OSError):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

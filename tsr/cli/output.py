@@ -1,0 +1,84 @@
+"""Rows and objects -> text on stdout: tables for people, JSON for programs.
+
+On a terminal, tables are drawn by rich if that is installed; else they are plain and aligned.
+Raises `OSError` where stdout takes no more.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+__all__ = ["print_json", "print_table", "printable"]
+
+
+def printable(text: str) -> str:
+    r"""Make text safe to print: a character that shows nothing or moves the cursor is escaped.
+
+    File names hold any byte. One that is no UTF-8 shows as ``\xff``, a line feed as ``\n``, and
+    what the encoding of stdout lacks likewise.
+    """
+    if not text.isprintable():
+        text = "".join(c if c.isprintable() else _escape(c) for c in text)
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    return text.encode(encoding, "backslashreplace").decode(encoding)
+
+
+def _escape(character: str) -> str:
+    code = ord(character)
+    if 0xDC80 <= code <= 0xDCFF:  # how Python's file names carry a byte that is no UTF-8
+        return f"\\x{code - 0xDC00:02x}"
+    return character.encode("unicode_escape").decode("ascii")
+
+
+def print_json(objects: Iterable[dict[str, Any]]) -> None:
+    """Print objects as a JSON list, one a line, once all are there."""
+    import json
+
+    lines = ",\n".join(json.dumps(item) for item in objects)
+    print(f"[\n{lines}\n]" if lines else "[]")
+
+
+def print_table(
+    columns: Sequence[str],
+    rows: Sequence[Sequence[str | int]],
+    total: Sequence[str | int],
+) -> None:
+    """Print rows under headings, with a last one for their total; numbers align right."""
+    right = [isinstance(cell, int) for cell in rows[0]]
+    cells = [[printable(str(cell)) for cell in row] for row in (*rows, total)]
+    if not (sys.stdout is not None and sys.stdout.isatty() and _print_rich(columns, cells, right)):
+        _print_plain([list(columns), *cells], right)
+
+
+def _print_plain(cells: list[list[str]], right: list[bool]) -> None:
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    for row in cells:
+        aligned = (
+            cell.rjust(width) if is_right else cell.ljust(width)
+            for cell, width, is_right in zip(row, widths, right, strict=True)
+        )
+        print("  ".join(aligned).rstrip())
+
+
+def _print_rich(columns: Sequence[str], cells: list[list[str]], right: list[bool]) -> bool:
+    # Whether rich is there to print it.
+    try:
+        from rich.box import SIMPLE_HEAD
+        from rich.console import Console
+        from rich.table import Table
+        from rich.text import Text
+    except ImportError:
+        return False
+    table = Table(box=SIMPLE_HEAD, show_footer=True)
+    for name, footer, is_right in zip(columns, cells[-1], right, strict=True):
+        table.add_column(
+            name, Text(footer), justify="right" if is_right else "left", overflow="fold"
+        )
+    for row in cells[:-1]:
+        table.add_row(*map(Text, row))  # as text: markup in a file's name is not obeyed
+    Console().print(table)
+    return True

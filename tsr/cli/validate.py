@@ -1,0 +1,100 @@
+"""``tsr validate``: paths -> every rule of the format that the files break. No numpy."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tsr.cli.arguments import add_json, add_lenient, add_paths, command_parser
+from tsr.cli.inputs import expand, label, opened
+from tsr.cli.output import print_json, printable
+from tsr.cli.report import INVALID, Report
+from tsr.source import validate
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+    from collections.abc import Iterator
+
+    from tsr.errors import FormatError
+
+__all__ = ["parser", "run"]
+
+_DESCRIPTION = """\
+Check files against every rule of the format. A finding names the field, where it begins in
+bytes, what stands there, what a valid file has there and the clause of the specification."""
+
+_EXAMPLES = """\
+  tsr validate weights.tsr
+  tsr validate --quiet runs/ && echo all valid
+  curl -s https://example.org/x.tsr | tsr validate --lenient -"""
+
+
+def parser() -> ArgumentParser:
+    """Make the parser of the arguments."""
+    made = command_parser("validate", _DESCRIPTION, _EXAMPLES)
+    add_paths(made)
+    add_lenient(made)
+    made.add_argument(
+        "-q", "--quiet", action="store_true", help="leave out valid files and the summary"
+    )
+    add_json(made, "a list of objects, one a file,")
+    return made
+
+
+def run(options: Namespace) -> int:
+    """Print the findings and give the exit code."""
+    report = Report()
+    checked = _checked(options, report)
+    if options.json:
+        print_json(
+            _as_object(path, findings)
+            for path, findings in checked
+            if findings or not options.quiet
+        )
+    else:
+        _print_findings(checked, options.quiet)
+    return report.code
+
+
+def _checked(options: Namespace, report: Report) -> Iterator[tuple[str, list[FormatError]]]:
+    for path in expand(options.paths, report):
+        with report.blame(path):
+            findings = validate(opened(path), strict=not options.lenient)
+            if findings:
+                report.mark(INVALID)
+            yield path, findings
+
+
+def _print_findings(checked: Iterator[tuple[str, list[FormatError]]], quiet: bool) -> None:
+    files = valid = 0
+    for path, findings in checked:
+        files += 1
+        valid += not findings
+        for finding in findings:
+            print(printable(str(finding)))
+        if not findings and not quiet:
+            print(f"{printable(label(path))}: valid")
+    if files > 1 and not quiet:
+        print(f"{files} files: {valid} valid, {files - valid} invalid")
+
+
+def _as_object(path: str, findings: list[FormatError]) -> dict[str, Any]:
+    return {
+        "path": path,
+        "valid": not findings,
+        "findings": [
+            {
+                "clause": finding.clause,
+                "field": finding.field,
+                "offset": finding.offset,
+                "found": _plain(finding.found),
+                "expected": _plain(finding.expected),
+                "message": str(finding),
+            }
+            for finding in findings
+        ],
+    }
+
+
+def _plain(value: object) -> object:
+    # JSON has no bytes: they show as Python writes them, like in the message.
+    return value if isinstance(value, (int, str)) else str(value)
