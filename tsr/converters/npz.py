@@ -43,6 +43,9 @@ DIMENSION_MAX = npy.DIMENSION_MAX
 _SUFFIX = ".npy"
 _WHAT = "an .npz archive"
 
+# Decompressed at once; zipfile holds several times as much.
+_CHUNK_BYTES = 1 << 20
+
 # A zip archive counts the bytes of a name with 16 bits.
 _NAME_MAX = 2**16 - 1 - len(_SUFFIX)
 
@@ -126,7 +129,7 @@ class _Member:
                 return layout.over(self._map())
             with scratch_file(self._options.scratch) as file:
                 with self._archive.open(self._member) as stream:
-                    copyfileobj(stream, file, PIECE_BYTES)  # verifies size and checksum
+                    copyfileobj(stream, file, _CHUNK_BYTES)  # verifies size and checksum
                 file.flush()
                 return layout.over(np.memmap(file, np.uint8, "r"))
 
