@@ -69,6 +69,8 @@ def test_several_sources(capsys: pytest.CaptureFixture[str]) -> None:
     assert err.startswith("tsr: absent.npy: No such file or directory\ntsr: junk.npy: ")
     assert main(["convert", "--to", ".NPY", "out/x.tsr", "out/many/a.tsr", "back"]) == 0
     np.testing.assert_array_equal(np.load("back/a.npy"), X)
+    assert main(["convert", "x.npy", "out/many/a.tsr", "copies"]) == 0
+    assert Path("copies/a.tsr").read_bytes() == Path("out/many/a.tsr").read_bytes()
 
 
 def test_several_folders() -> None:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-SPECIAL = np.array([np.nan, -0.0, np.inf, -np.inf, 1e-45, 0.1, 1e10, -3.4028235e38], np.float32)
+SPECIAL = np.array([np.nan, -0.0, np.inf, -np.inf, 1e-45, 0.1, -3.4028235e38], np.float32)
 
 
 def dump(array: NDArray[Any], capsys: pytest.CaptureFixture[str], *options: str) -> str:
@@ -72,7 +72,7 @@ def test_precision(capsys: pytest.CaptureFixture[str]) -> None:
     [
         pytest.param(np.float32(0.1), "0.1\n", id="rank-0"),
         pytest.param(
-            SPECIAL, "nan\n-0.0\ninf\n-inf\n1e-45\n0.1\n1e+10\n-3.4028235e+38\n", id="rank-1"
+            SPECIAL, "nan\n-0.0\ninf\n-inf\n1e-45\n0.1\n-3.4028235e+38\n", id="rank-1"
         ),
         pytest.param(np.arange(6, dtype=np.int8).reshape(2, 3), "0,1,2\n3,4,5\n", id="rank-2"),
         pytest.param(
@@ -98,7 +98,7 @@ def test_csv(array: NDArray[Any], text: str, capsys: pytest.CaptureFixture[str])
         pytest.param(np.float32(0.1), 0.1, id="rank-0"),
         pytest.param(
             SPECIAL,
-            ["nan", -0.0, "inf", "-inf", 1e-45, 0.1, 1e10, -3.4028235e38],
+            ["nan", -0.0, "inf", "-inf", 1e-45, 0.1, -3.4028235e38],
             id="rank-1",
         ),
         pytest.param(

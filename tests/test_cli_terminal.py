@@ -127,12 +127,14 @@ def test_long_conversion_shows_progress() -> None:
     assert "━━━━" in shown
     assert "2/3" in shown
     assert r"[bold]w\x1b" in shown
-    assert shown.endswith("b.tsr -> b.npy (3 tensors)\r\n")
+    assert "\x1b[?25h" in shown  # the cursor is back
+    assert shown.endswith("\x1b[2Kb.tsr -> b.npy (3 tensors)\r\n")  # on an erased line
 
 
 def test_short_conversion_shows_none() -> None:
     """What takes less than the delay shows no bar."""
-    assert terminal(RUN, "convert", "b.tsr", "b.npy") == "b.tsr -> b.npy\r\n"
+    patient = f"from tsr.cli import progress; progress.DELAY = 60; {RUN}"
+    assert terminal(patient, "convert", "b.tsr", "b.npy") == "b.tsr -> b.npy\r\n"
 
 
 def test_no_progress_elsewhere() -> None:

@@ -59,7 +59,7 @@ def cast_exactly(
         raise UnsupportedError(
             f"cast={element.name!r} would change a value: {array.flat[first]!r} at index "
             f"{tuple(map(int, index))} would become {converted.flat[first]!r}; "
-            "lossy=True allows that",
+            "lossy=True (--lossy) allows that",
             given=given,
         )
     return converted

@@ -60,13 +60,7 @@ class _Bar:
         except ImportError:
             return
         columns = BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}", markup=False)
-        progress = Progress(
-            *columns,
-            console=Console(stderr=True),
-            transient=True,
-            redirect_stdout=False,  # what the command prints is no part of the bar
-            redirect_stderr=False,
-        )
+        progress = Progress(*columns, console=Console(stderr=True), transient=True)
         with self._lock:
             progress.add_task(**self._state)
             progress.start()
