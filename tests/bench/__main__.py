@@ -1,0 +1,91 @@
+"""Measure tsr against the same work by hand and against other libraries: a table.
+
+Run as ``python -m tests.bench`` from the root of the repository, with the extra ``test``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import replace
+from importlib.metadata import version
+from typing import Any
+
+from tests.bench import report
+from tests.bench.cases import WORKS, Plan, cases
+from tests.bench.harness import measure
+
+MEMORY = "/dev/shm"  # noqa: S108 - the system's own place for files in memory
+LIBRARIES = ("numpy", "safetensors", "torch")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Parse the command line, measure and write the reports."""
+    options = _parser().parse_args(arguments)
+    if not any(options.only in work for work in WORKS):
+        raise SystemExit(f"--only {options.only}: no such work; there are: {'; '.join(WORKS)}")
+    on_disk = os.stat(options.disk).st_dev != os.stat(options.dir).st_dev
+    plan = Plan(options.dir, options.disk if on_disk else None, only=options.only)
+    seconds, least_rounds = 4.0, 2
+    if options.quick:
+        plan = replace(plan, sizes=("tiny", "1 MiB"), files=300)
+        seconds, least_rounds = 0.3, 2
+    document = run(plan, seconds if options.seconds is None else options.seconds, least_rounds)
+    if options.json:
+        with open(options.json, "w") as file:
+            json.dump(document, file, indent=1)
+    text = report.markdown(document)
+    if options.markdown:
+        with open(options.markdown, "w") as file:
+            file.write(text)
+    else:
+        sys.stdout.write(text)
+
+
+def run(plan: Plan, seconds: float, least_rounds: int) -> dict[str, Any]:
+    """Measure what a plan asks for, and tell on standard error how far it is."""
+    rows = []
+    for case in cases(plan):
+        print(case.work, case.size, file=sys.stderr, flush=True)
+        calls = {column: way.call for column, way in case.table.items()}
+        samples = measure(calls, settle=case.settle, seconds=seconds, least_rounds=least_rounds)
+        rows.append(report.row(case, samples))
+    rows.sort(key=lambda row: WORKS.index(row["work"]))
+    environment = {
+        "python": platform.python_version(),
+        **{library: version(library) for library in LIBRARIES},
+        "system": f"{platform.system()} {platform.machine()}",
+        "cpus": os.cpu_count(),
+        "directory": plan.directory,
+        "disk": plan.disk,
+    }
+    return {"environment": environment, "rows": rows}
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="small sizes, few repeats")
+    parser.add_argument("--only", default="", metavar="NAME", help="works with this in their name")
+    parser.add_argument("--seconds", type=float, help="for each row")
+    parser.add_argument(
+        "--dir",
+        default=MEMORY if os.access(MEMORY, os.W_OK) else tempfile.gettempdir(),
+        help="where the files go (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--disk",
+        default=tempfile.gettempdir(),
+        help="where those go that are replaced on a disk (default: %(default)s)",
+    )
+    parser.add_argument("--markdown", metavar="PATH", help="default: standard output")
+    parser.add_argument("--json", metavar="PATH", help="the medians and ratios as data")
+    return parser
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,107 @@
+"""What was measured -> rows of plain data -> a Markdown table with its legend."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.bench.cases import Case
+from tests.bench.harness import Samples
+from tests.bench.ways import COLUMNS
+
+__all__ = ["BY_HAND_LIMIT", "markdown", "row"]
+
+# The most that the library may cost over the same work by hand.
+BY_HAND_LIMIT = 1.15
+
+# A difference as small as this is none: it changes sides from one run to the next.
+LEVEL = 0.03
+
+PREFACE = """\
+A time is that of one call of tsr, the median over all rounds. A ratio is the median over rounds
+of the ratio within one round, in which all ways are measured one after the other. **by hand**:
+how many times as long as the same work by hand tsr takes. Other columns: how many times as long
+as tsr the other library takes. Python {python}, numpy {numpy}, safetensors {safetensors}, torch
+{torch}, {system}, {cpus} CPUs; the page cache is warm.
+"""
+
+
+def row(case: Case, samples: Samples) -> dict[str, Any]:
+    """Make the row of a case.
+
+    Returns
+    -------
+    dict
+        ``work``, ``size``, ``note``; for each way of the case its ``texts`` and, in
+        ``seconds``, the median of a call; the ``ratios``, that of ``by hand`` as tsr by hand,
+        those of the others as other by tsr; the number of ``rounds``.
+    """
+    ratios = {
+        column: samples.ratio("tsr", column)
+        if column == "by hand"
+        else samples.ratio(column, "tsr")
+        for column in case.table
+        if column != "tsr"
+    }
+    return {
+        "work": case.work,
+        "size": case.size,
+        "texts": {column: way.text for column, way in case.table.items()},
+        "seconds": {column: samples.median(column) for column in case.table},
+        "ratios": ratios,
+        "rounds": len(samples.seconds.get("tsr", ())),
+        "note": case.note or _note(ratios),
+    }
+
+
+def _note(ratios: dict[str, float]) -> str:
+    notes = [f"over {BY_HAND_LIMIT} by hand"] if ratios["by hand"] > BY_HAND_LIMIT else []
+    for column, ratio in ratios.items():
+        if column != "by hand" and ratio < 1 + LEVEL:
+            notes.append(f"{'behind' if ratio < 1 - LEVEL else 'level with'} {column}")
+    return "; ".join(notes)
+
+
+def markdown(document: dict[str, Any]) -> str:
+    """Render the whole report."""
+    others = [column for column in COLUMNS if column != "tsr"]
+    lines = [["work", "size", "tsr", *others, "note"]]
+    for row in document["rows"]:
+        time = duration(row["seconds"]["tsr"]) if row["seconds"] else ""
+        ratios = [_digits(row["ratios"][c]) if c in row["ratios"] else "" for c in others]
+        lines.append([row["work"], row["size"], time, *ratios, row["note"]])
+    preface = PREFACE.format(**document["environment"])
+    return "\n".join([preface, *_table(lines), "", *_legend(document["rows"]), ""])
+
+
+def _legend(rows: list[dict[str, Any]]) -> list[str]:
+    # The ways of each work; works that are done in the same ways share a line.
+    works: dict[str, dict[str, None]] = {}
+    for row in rows:
+        text = "; ".join(f"**{column}** `{text}`" for column, text in row["texts"].items())
+        works.setdefault(text, {})[row["work"]] = None
+    return [f"- {' / '.join(names)}: {text}." for text, names in works.items() if text]
+
+
+def duration(seconds: float) -> str:
+    """Write a time in µs, or in ms from 1 ms on, with three digits."""
+    unit, value = ("ms", seconds * 1e3) if seconds >= 1e-3 else ("µs", seconds * 1e6)
+    return f"{_digits(value)} {unit}"
+
+
+def _digits(value: float) -> str:
+    return f"{value:,.{0 if value >= 100 else 1 if value >= 10 else 2}f}"
+
+
+def _table(lines: list[list[str]]) -> list[str]:
+    # Words to the left, numbers to the right.
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    words = [index in (0, 1, len(widths) - 1) for index in range(len(widths))]
+    rule = ["-" * width if word else "-" * (width - 1) + ":"
+            for width, word in zip(widths, words, strict=True)]  # fmt: skip
+    return [
+        "| " + " | ".join(
+            cell.ljust(width) if word else cell.rjust(width)
+            for cell, width, word in zip(line, widths, words, strict=True)
+        ) + " |"
+        for line in (lines[0], rule, *lines[1:])
+    ]  # fmt: skip
