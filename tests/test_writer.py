@@ -466,7 +466,7 @@ def test_open_memmap_reserves_its_room(target: Path) -> None:
         pytest.param({"mode": "w+"}, "both dtype and shape", id="w-without"),
         pytest.param({"mode": "w+", "dtype": "i1"}, "both dtype and shape", id="w-no-shape"),
         pytest.param({"mode": "r+", "dtype": "i1", "shape": 3}, "only 'w", id="r-with"),
-        pytest.param({"dtype": "i1"}, "only 'w", id="half"),
+        pytest.param({"dtype": "i1"}, "both dtype and shape", id="half"),
         pytest.param({"mode": "x"}, "got 'x', expected", id="unknown"),
         pytest.param({"dtype": "f8", "shape": 3}, "got float64", id="dtype"),
         pytest.param({"dtype": "i1", "shape": (1,) * 5}, "got 5 dimensions", id="rank"),

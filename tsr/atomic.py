@@ -1,7 +1,8 @@
 """A path -> a file that appears whole or not at all, whatever it replaces.
 
 The bytes go to a temporary file in the target's directory, which takes the target's name in
-one step once it is complete. Raises `OSError`, always with the target's path.
+one step once it is complete. Raises `OSError`, always with the target's path, and
+`UnsupportedError` for what is no path.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ import os
 import stat
 from itertools import count
 from typing import TYPE_CHECKING, Any
+
+from tsr.errors import UnsupportedError
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -76,10 +79,17 @@ class AtomicFile:
         try:
             status = os.lstat(self._target)
             if stat.S_ISLNK(status.st_mode):
-                self._target = os.path.realpath(self._target)
-                status = os.lstat(self._target)
+                status = os.stat(self._target)
+                # A link can lead to a pipe, which has no other path: /dev/stdout.
+                if stat.S_ISREG(status.st_mode):
+                    self._target = os.path.realpath(self._target)
         except FileNotFoundError:
             status = None
+            self._target = (
+                os.path.realpath(self._target) if os.path.islink(self._target) else self._target
+            )
+        except ValueError as error:
+            raise UnsupportedError(f"path: got {self._target!r}: {error}") from error
         if status is not None and not stat.S_ISREG(status.st_mode):
             self._open_irregular(status.st_mode)
             return self
@@ -87,8 +97,8 @@ class AtomicFile:
         try:
             if status is not None and _HAS_FCHMOD:
                 os.fchmod(self.descriptor, stat.S_IMODE(status.st_mode))
-            if self._durable is not None and self._size and _HAS_FALLOCATE:
-                os.posix_fallocate(self.descriptor, 0, self._size)
+            if self._durable is not None and self._size:
+                self.reserve(self._size)
         except BaseException as error:
             self._discard(error)
             raise
@@ -116,6 +126,16 @@ class AtomicFile:
         except BaseException as failure:
             self._discard(failure)
             raise
+
+    def reserve(self, size: int) -> None:
+        """Have `size` bytes of room in the file, so that a full disk is an error here."""
+        try:
+            if _HAS_FALLOCATE:
+                os.posix_fallocate(self.descriptor, 0, size)
+            else:
+                os.truncate(self.descriptor, size)
+        except OverflowError as error:
+            raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), self._target) from error
 
     def write(self, data: Any) -> None:
         """Write all of a bytes-like object: one system call may take less."""
@@ -150,7 +170,9 @@ class AtomicFile:
 
     def _discard(self, error: BaseException) -> None:
         if isinstance(error, OSError) and error.filename in (None, self.path):
-            error.filename, error.filename2 = self._target, None
+            error.filename = self._target
+            if error.filename2 is not None:
+                del error.filename2  # os.replace names both
         if self.descriptor >= 0:
             descriptor, self.descriptor = self.descriptor, -1
             os.close(descriptor)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from tsr.dtypes import ElementType
 
-__all__ = ["cast_exactly"]
+__all__ = ["cast_exactly", "widen"]
 
 
 def cast_exactly(
@@ -48,7 +48,9 @@ def cast_exactly(
         A value would change; the error names the first.
     """
     given = array.dtype
-    if (given.kind, given.itemsize) == (element.kind, element.itemsize):
+    if given.kind == "V":  # numpy lacks it, and what has it rounds NaNs on the way back
+        array = widen(array.view(f"u{given.itemsize}"), given.name)
+    if (array.dtype.kind, array.dtype.itemsize) == (element.kind, element.itemsize):
         return array.astype(element.numpy, order="C", copy=False)  # at most another byte order
     with np.errstate(all="ignore"):
         converted = array.astype(element.numpy, order="C")
@@ -63,6 +65,44 @@ def cast_exactly(
             given=given,
         )
     return converted
+
+
+def widen(bits: NDArray[Any], dtype: str) -> NDArray[Any]:
+    """Give the values of a dtype that numpy lacks: each has a float32, or float16, of its own.
+
+    Parameters
+    ----------
+    bits : ndarray
+        The elements as unsigned integers.
+    dtype : str
+        ``"bfloat16"``, ``"float8_e5m2"`` or ``"float8_e4m3fn"``; others come back as they are.
+    """
+    if dtype == "bfloat16":  # the upper half of a float32
+        return _shifted(bits, 16, np.uint32).view(np.float32)
+    if dtype == "float8_e5m2":  # the upper half of a float16
+        return _shifted(bits, 8, np.uint16).view(np.float16)
+    if dtype == "float8_e4m3fn":
+        return np.asarray(_E4M3FN[bits])
+    return bits
+
+
+def _shifted(piece: NDArray[Any], bits: int, dtype: type[np.unsignedinteger[Any]]) -> NDArray[Any]:
+    wide: NDArray[Any] = piece.astype(dtype)
+    wide <<= bits
+    return wide
+
+
+def _e4m3fn() -> NDArray[np.float32]:
+    # 1 sign bit, 4 bits of exponent with bias 7, 3 of fraction; no infinities, all ones is NaN.
+    code = np.arange(128)
+    exponent, fraction = code >> 3, code & 7
+    normal = np.ldexp(1 + fraction / 8, exponent - 7)
+    positive = np.where(exponent > 0, normal, np.ldexp(fraction / 8, -6)).astype(np.float32)
+    positive[127] = np.nan
+    return np.concatenate([positive, -positive])
+
+
+_E4M3FN = _e4m3fn()
 
 
 def _lost(array: NDArray[Any], converted: NDArray[Any]) -> NDArray[np.bool_]:

@@ -6,7 +6,7 @@ numpy is imported only where a numpy dtype is asked for: reading a header needs 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from tsr.errors import UnsupportedError
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["ANNOUNCED", "BY_CODE", "ELEMENT_TYPES", "ElementType", "element_type", "exact_cast"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ElementType:
     """One element type of the format.
 
@@ -42,13 +42,17 @@ class ElementType:
     kind: str
     itemsize: int
 
-    @cached_property
+    @property
     def numpy(self) -> np.dtype[Any]:
         """The numpy dtype of the payload: little-endian, as on the wire."""
-        import numpy as np
+        return _numpy_dtype(self.kind, self.itemsize)
 
-        little_endian: np.dtype[Any] = np.dtype(f"<{self.kind}{self.itemsize}")
-        return little_endian
+
+@cache
+def _numpy_dtype(kind: str, itemsize: int) -> np.dtype[Any]:
+    import numpy as np
+
+    return np.dtype(f"<{kind}{itemsize}")
 
 
 ELEMENT_TYPES = (
@@ -62,7 +66,8 @@ BY_CODE = {element.code: element for element in ELEMENT_TYPES}
 # Numbers the format announced for later versions: named in errors, never accepted.
 ANNOUNCED = {4: "FP16", 5: "BF16", 6: "FP64", 7: "INT16", 8: "UINT8"}
 
-# For each other dtype whose every value one of ours holds, the smallest that does.
+# For each other dtype whose every value one of ours holds, the smallest that does. numpy lacks
+# the last three; the package ml_dtypes has them.
 _EXACT_CASTS = {
     "bool": "int8",
     "uint8": "int32",
@@ -70,13 +75,13 @@ _EXACT_CASTS = {
     "uint16": "int32",
     "float16": "float32",
     "bfloat16": "float32",
+    "float8_e4m3fn": "float32",
+    "float8_e5m2": "float32",
 }
 
 
 def exact_cast(name: str) -> str | None:
     """Name the dtype that keeps every value of the dtype called `name`, if there is one."""
-    if name.startswith("float8_"):
-        return "float32"
     return _EXACT_CASTS.get(name)
 
 
@@ -92,9 +97,11 @@ def element_type(dtype: DTypeLike) -> ElementType:
     import numpy as np
 
     try:
+        if dtype is None:
+            raise TypeError("None stands for float64 in numpy, and for nothing here")
         given = np.dtype(dtype)
-    except TypeError as error:
-        raise UnsupportedError(f"not a dtype: got {dtype!r}", given=dtype) from error
+    except Exception as error:  # numpy parses text, and raises whatever its parsers raise
+        raise UnsupportedError(f"not a dtype: got {dtype!r}", given=repr(dtype)) from error
     for element in ELEMENT_TYPES:
         if (element.kind, element.itemsize) == (given.kind, given.itemsize):
             return element

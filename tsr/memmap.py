@@ -16,7 +16,7 @@ from tsr.atomic import AtomicFile
 from tsr.errors import UnsupportedError
 from tsr.header import build_header, decode_header, parse_header
 from tsr.layout import V1_HEADER_SIZE
-from tsr.source import READ_ONLY, READ_WRITE, open_regular
+from tsr.source import READ_ONLY, READ_WRITE, changed, check_regular, is_path, open_regular
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,10 +25,11 @@ if TYPE_CHECKING:
 
     from tsr.dtypes import ElementType
 
-__all__ = ["ACCESS", "MmapMode", "map_file", "open_memmap"]
+__all__ = ["MODES", "MmapMode", "map_file", "open_memmap"]
 
 MmapMode: TypeAlias = Literal["r", "r+", "c"]
 
+MODES = ("r", "r+", "c", None)
 ACCESS = {"r": mmap.ACCESS_READ, "r+": mmap.ACCESS_WRITE, "c": mmap.ACCESS_COPY}
 
 
@@ -78,14 +79,16 @@ def open_memmap(
     >>> m[0] = 1.0
     >>> m.flush()
     """
+    if not is_path(path):
+        raise UnsupportedError(f"path: got {type(path).__name__}, expected a path")
     path = os.fsdecode(path)
     if mode is None:
-        mode = "r+" if dtype is None or shape is None else "w+"
-    if mode not in (*ACCESS, "w+"):
+        mode = "r+" if dtype is None and shape is None else "w+"
+    if mode not in ("r", "r+", "c", "w+"):
         raise UnsupportedError(f"mode: got {mode!r}, expected 'r', 'r+', 'c' or 'w+'", given=mode)
     if mode == "w+":
         if dtype is None or shape is None:
-            raise UnsupportedError("mode 'w+': expected both dtype and shape")
+            raise UnsupportedError("a new file: expected both dtype and shape")
         return _create(path, dtype, shape)
     if dtype is not None or shape is not None:
         raise UnsupportedError(f"mode {mode!r}: got dtype or shape, which only 'w+' takes")
@@ -99,29 +102,32 @@ def open_memmap(
 
 
 def _create(path: str, dtype: DTypeLike, shape: int | Sequence[int]) -> np.memmap[Any, Any]:
+    if os.path.exists(path):
+        check_regular(path, os.stat(path).st_mode)
     data = build_header(dtype, shape)
     header = parse_header(data)
     with AtomicFile(path) as file:
         file.write(data)
-        if hasattr(os, "posix_fallocate"):
-            # A full disk shows here, as an error, not as a signal at some later store.
-            os.posix_fallocate(file.descriptor, 0, header.file_size)
-        else:
-            os.truncate(file.descriptor, header.file_size)
+        # A full disk shows here, as an error, not as a signal at some later store.
+        file.reserve(header.file_size)
         return map_file(file.descriptor, header.file_size, path, "r+", header.element, header.shape)
 
 
 def map_file(
-    descriptor: int, size: int, path: str, mode: MmapMode, element: ElementType,
+    descriptor: int, size: int, path: str | None, mode: MmapMode, element: ElementType,
     shape: tuple[int, ...],
 ) -> np.memmap[Any, Any]:  # fmt: skip
     """Map an open file of `size` bytes whose header was checked."""
-    mapping = mmap.mmap(descriptor, size, access=ACCESS[mode])
+    try:
+        mapping = mmap.mmap(descriptor, size, access=ACCESS[mode])
+    except ValueError as error:
+        # FILE-2
+        raise changed(path, os.fstat(descriptor).st_size, size) from error
     # What np.memmap's constructor leaves behind, without the file that it opens for that.
     array: Any = np.ndarray.__new__(np.memmap, shape, element.numpy, mapping, V1_HEADER_SIZE)
     array._mmap = mapping
     array.offset = V1_HEADER_SIZE
     array.mode = mode
-    array.filename = os.path.abspath(path)
+    array.filename = None if path is None else os.path.abspath(path)
     mapped: np.memmap[Any, Any] = array
     return mapped

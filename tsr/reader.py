@@ -13,15 +13,18 @@ from math import prod
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
+from numpy import ndarray
 
-from tsr.dtypes import element_type
+from tsr.buffers import bytes_view
+from tsr.dtypes import ELEMENT_TYPES, element_type
 from tsr.errors import UnsupportedError
-from tsr.header import decode_header
+from tsr.header import check_fields, cut_header, decode_header, raise_error, unpack_fields
 from tsr.layout import V1_HEADER_SIZE
-from tsr.memmap import ACCESS, map_file
-from tsr.source import READ_ONLY, READ_WRITE, bytes_view, changed, is_path, open_regular
+from tsr.memmap import MODES, map_file
+from tsr.source import READ_ONLY, READ_WRITE, changed, is_path, open_regular
 from tsr.streams import (
     CHUNK,
+    check_binary,
     fill,
     is_stream,
     plain_descriptor,
@@ -33,16 +36,21 @@ from tsr.streams import (
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from tsr.buffers import BytesLike
     from tsr.dtypes import ElementType
     from tsr.memmap import MmapMode
-    from tsr.source import BytesLike, Source
+    from tsr.source import Source
     from tsr.streams import BinaryReader
 
 __all__ = ["load", "loads"]
 
-# Up to here reading the whole file and using it costs less than mapping it, as tests/bench
-# measures: a mapping takes a fault for every page touched, and a descriptor.
-SMALL_FILE = 1 << 18
+# What `ElementType.numpy` gives, for the hot path.
+_DTYPES = {element.code: element.numpy for element in ELEMENT_TYPES}
+
+# Up to here the whole file is read in one call, which costs less than a mapping: that takes a
+# fault for every page used, and a descriptor. From here on a read may need pages that malloc has
+# to get first, and those cost more.
+SMALL_FILE = 1 << 17
 
 
 def load(
@@ -73,7 +81,7 @@ def load(
     -------
     ndarray
         float32, int8 or int32, little-endian, of rank 0 to 4. What is mapped is a
-        `numpy.memmap`, with its `filename`, `mode` and `flush`; files of up to 256 KiB
+        `numpy.memmap`, with its `filename`, `mode` and `flush`; files of up to 128 KiB
         and streams are read. With `out`, `out` itself or an array over it.
 
     Raises
@@ -90,21 +98,21 @@ def load(
     A mapping shows the file as it is: one that is truncated or rewritten in place meanwhile
     kills the reader or changes its array. `tsr.save` does neither, it replaces the file.
     """
-    if mmap_mode is not None and mmap_mode not in ACCESS:
+    if mmap_mode not in MODES:
         raise UnsupportedError(
-            f"mmap_mode: got {mmap_mode!r}, expected 'r', 'r+', 'c' or None", given=mmap_mode
+            f"mmap_mode: got {mmap_mode!r}, expected 'r', 'r+', 'c' or None", given=repr(mmap_mode)
         )
     if type(source) is str or is_path(source):
         path = source if type(source) is str else os.fsdecode(source)
         descriptor, size = open_regular(path, READ_WRITE if mmap_mode == "r+" else READ_ONLY)
         try:
-            if size <= SMALL_FILE and mmap_mode == "r" and out is None:
+            if size <= SMALL_FILE and mmap_mode != "r+" and out is None:
                 data = os.read(descriptor, size + 1)
                 if len(data) != size:
                     data = _read_rest(descriptor, data, size, path)
                 element, shape = decode_header(data, size, size, strict, path)
-                array: NDArray[Any] = np.ndarray(shape, element.numpy, data, V1_HEADER_SIZE)
-                return array
+                array: NDArray[Any] = ndarray(shape, _DTYPES[element.code], data, V1_HEADER_SIZE)
+                return array if mmap_mode == "r" else array.copy()
             return _load_descriptor(descriptor, size, path, mmap_mode, out, strict)
         finally:
             os.close(descriptor)
@@ -139,8 +147,11 @@ def loads(data: BytesLike, *, strict: bool = True) -> NDArray[Any]:
     if type(data) is not bytes:
         data = bytes_view(data)
     size = len(data)
-    element, shape = decode_header(data, size, size, strict, None)
-    array: NDArray[Any] = np.ndarray(shape, element.numpy, data, V1_HEADER_SIZE)
+    if size < V1_HEADER_SIZE:
+        raise cut_header(data, size, None)
+    # What `decode_header` does, without the call.
+    element, shape = check_fields(unpack_fields(data), size, strict, None, raise_error)
+    array: NDArray[Any] = ndarray(shape, _DTYPES[element.code], data, V1_HEADER_SIZE)  # type: ignore[union-attr] # no error was raised, so there is one
     return array
 
 
@@ -160,7 +171,7 @@ def _load_descriptor(
     # The whole file behind a descriptor that stands at its beginning.
     data = os.read(descriptor, V1_HEADER_SIZE)
     element, shape = decode_header(data, len(data), size, strict, path)
-    if out is None and mmap_mode is not None and (size > SMALL_FILE or mmap_mode == "r+"):
+    if out is None and mmap_mode is not None:
         return map_file(descriptor, size, path, mmap_mode, element, shape)
     target = _target(out, element, shape)
     if not _fillable(target):
@@ -179,6 +190,7 @@ def _load_descriptor(
 def _load_stream(stream: Any, mmap_mode: MmapMode | None, out: Any, strict: bool) -> NDArray[Any]:
     if mmap_mode == "r+":
         raise UnsupportedError("mmap_mode: got 'r+' for a file object, which needs a path")
+    check_binary(stream)
     path = stream_name(stream)
     plain = plain_descriptor(stream)
     size, start = None, 0
@@ -191,7 +203,7 @@ def _load_stream(stream: Any, mmap_mode: MmapMode | None, out: Any, strict: bool
     nbytes = prod(shape) * element.itemsize
     if plain is not None and start == 0 and nbytes > SMALL_FILE and mmap_mode and out is None:
         stream.seek(V1_HEADER_SIZE + nbytes)
-        return map_file(plain, V1_HEADER_SIZE + nbytes, path or "", mmap_mode, element, shape)
+        return map_file(plain, V1_HEADER_SIZE + nbytes, path, mmap_mode, element, shape)
     target = None if out is None else _target(out, element, shape)
     if target is not None and _fillable(target):
         array, found = target, _fill(stream, target)
@@ -204,7 +216,7 @@ def _load_stream(stream: Any, mmap_mode: MmapMode | None, out: Any, strict: bool
     # V1-PAYLOAD-1, V1-PAYLOAD-2
     decode_header(data, len(data), V1_HEADER_SIZE + found, strict, path)
     if array is None:
-        array = _deliver(np.ndarray(shape, element.numpy, payload), mmap_mode, target)
+        array = _deliver(ndarray(shape, element.numpy, payload), mmap_mode, target)
     return array
 
 
@@ -215,7 +227,7 @@ def _load_buffer(
     if out is not None:
         return _deliver(array, mmap_mode, _target(out, element_type(array.dtype), array.shape))
     if mmap_mode == "r+" and not array.flags.writeable:
-        raise UnsupportedError("mmap_mode: got 'r+' for a read-only buffer", given=data)
+        raise UnsupportedError("mmap_mode: got 'r+' for a read-only buffer", given=type(data))
     return _deliver(array if mmap_mode in ("r", "r+") else array.copy(), mmap_mode, None)
 
 
@@ -236,19 +248,24 @@ def _target(out: Any, element: ElementType, shape: tuple[int, ...]) -> NDArray[A
     if out is None:
         return np.empty(shape, element.numpy)
     if isinstance(out, np.ndarray):
+        if isinstance(out, np.ma.MaskedArray):
+            raise UnsupportedError("out: got a masked array, expected a plain one")
         array = out
         if array.shape != shape or array.dtype.newbyteorder("<") != element.numpy:
             raise UnsupportedError(
-                f"out: got {array.dtype} {array.shape}, expected {element.name} {shape}", given=out
+                f"out: got {array.dtype} {array.shape}, expected {element.name} {shape}",
+                given=(array.dtype, array.shape),
             )
     else:
-        view = bytes_view(out)
+        view = bytes_view(out, "out")
         nbytes = prod(shape) * element.itemsize
         if len(view) != nbytes:
-            raise UnsupportedError(f"out: got {len(view)} bytes, expected {nbytes}", given=out)
-        array = np.ndarray(shape, element.numpy, view)
+            raise UnsupportedError(
+                f"out: got {len(view)} bytes, expected {nbytes}", given=len(view)
+            )
+        array = ndarray(shape, element.numpy, view)
     if not array.flags.writeable:
-        raise UnsupportedError("out: got read-only memory, expected writable", given=out)
+        raise UnsupportedError("out: got read-only memory, expected writable", given=type(out))
     return array
 
 

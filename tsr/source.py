@@ -12,32 +12,28 @@ import os
 import stat
 from typing import IO, TYPE_CHECKING, Any, TypeAlias, TypeGuard, cast
 
+from tsr.buffers import bytes_view
 from tsr.errors import FormatError, UnsupportedError
 from tsr.header import Header, check_fields, cut_header, decode_header
-from tsr.layout import V1_HEADER, V1_HEADER_SIZE
-from tsr.streams import CHUNK, is_stream, plain_descriptor, read_upto, stream_name
+from tsr.layout import V1_HEADER, V1_HEADER_SIZE, V1_MAGIC
+from tsr.streams import CHUNK, check_binary, is_stream, plain_descriptor, read_upto, stream_name
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-    from typing_extensions import Buffer
-
+    from tsr.buffers import BytesLike
     from tsr.streams import BinaryReader
 
 __all__ = [
     "READ_ONLY",
     "READ_WRITE",
-    "BytesLike",
     "Source",
-    "bytes_view",
     "changed",
+    "check_regular",
     "is_path",
     "open_regular",
     "read_header",
     "validate",
 ]
 
-# numpy's arrays are buffers, which its type hints say only from Python 3.12 on.
-BytesLike: TypeAlias = "Buffer | NDArray[Any]"
 Source: TypeAlias = "str | os.PathLike[str] | os.PathLike[bytes] | BinaryReader | BytesLike"
 
 # O_NONBLOCK: opening a FIFO must not wait for its writer. The names Windows lacks count as 0.
@@ -130,13 +126,14 @@ def _header_bytes(source: Any, whole: bool = False) -> tuple[bytes, int | None, 
         finally:
             os.close(descriptor)
     if is_stream(source):
+        check_binary(source)
         name = stream_name(source)
         data = read_upto(source, V1_HEADER_SIZE)
         plain = plain_descriptor(source)
         if plain is not None:
             start = cast("IO[bytes]", source).tell() - len(data)
             return data, os.fstat(plain).st_size - start, name
-        if whole:
+        if whole and data.startswith(V1_MAGIC):  # else there is no reason to read on
             rest = iter(lambda: read_upto(source, CHUNK), b"")
             return data, len(data) + sum(map(len, rest)), name
         return data, None, name
@@ -171,49 +168,31 @@ def open_regular(path: str, flags: int = READ_ONLY) -> tuple[int, int]:
     except OSError as error:
         # Sockets cannot be opened at all, nor directories for writing.
         if error.errno in (errno.ENXIO, errno.EISDIR):
-            raise _irregular(path, os.stat(path).st_mode) from error
+            check_regular(path, os.stat(path).st_mode)
         raise
+    except ValueError as error:
+        raise UnsupportedError(f"path: got {path!r}: {error}") from error
     status = os.fstat(descriptor)
-    # FILE-1
     if not stat.S_ISREG(status.st_mode):
         os.close(descriptor)
-        raise _irregular(path, status.st_mode)
+        check_regular(path, status.st_mode)
     return descriptor, status.st_size
 
 
-def _irregular(path: str, mode: int) -> FormatError:
-    found = next((name for test, name in _KINDS if test(mode)), "a special file")
-    return FormatError(
-        "file", 0, found=found, expected="a regular file", clause="FILE-1", path=path
-    )
+def check_regular(path: str, mode: int) -> None:
+    """Refuse what is no regular file, by its mode bits."""
+    # FILE-1
+    if not stat.S_ISREG(mode):
+        found = next((name for test, name in _KINDS if test(mode)), "a special file")
+        raise FormatError(
+            "file", 0, found=found, expected="a regular file", clause="FILE-1", path=path
+        )
 
 
-def changed(path: str, found: int, expected: int) -> FormatError:
+def changed(path: str | None, found: int, expected: int) -> FormatError:
     """Make the error for a file whose size changes while it is read."""
     # FILE-2
     return FormatError(
         "file", min(found, expected), found=f"{found} bytes", expected=f"{expected} bytes",
         clause="FILE-2", path=path, note="its size changed while it was read",
     )  # fmt: skip
-
-
-def bytes_view(data: BytesLike) -> bytes | memoryview:
-    """View any contiguous buffer as bytes, without a copy.
-
-    Raises
-    ------
-    UnsupportedError
-        `data` is no buffer, or its memory has gaps.
-    """
-    if isinstance(data, bytes):
-        return data
-    try:
-        view = memoryview(cast("Buffer", data))
-        # A view with a 0 in its shape cannot be cast, and holds no byte.
-        return view.cast("B") if view.nbytes else b""
-    except TypeError as error:
-        raise UnsupportedError(
-            f"source: got {type(data).__name__}, expected a path, a binary file object or a "
-            f"contiguous buffer ({error})",
-            given=type(data),
-        ) from error

@@ -20,6 +20,7 @@ __all__ = [
     "CHUNK",
     "BinaryReader",
     "BinaryWriter",
+    "check_binary",
     "fill",
     "is_stream",
     "plain_descriptor",
@@ -50,6 +51,12 @@ class BinaryWriter(Protocol):
 def is_stream(source: object) -> TypeGuard[BinaryReader]:
     """Tell a file object open for reading; an ``mmap``, which has a `read`, is a buffer."""
     return hasattr(source, "read") and not isinstance(source, mmap.mmap)
+
+
+def check_binary(stream: object) -> None:
+    """Refuse a file object in text mode, before it decodes or encodes anything."""
+    if hasattr(stream, "encoding") or isinstance(stream, io.TextIOBase):
+        raise UnsupportedError("file object: got text, expected one opened in binary mode")
 
 
 def stream_name(stream: BinaryReader) -> str | None:

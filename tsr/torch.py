@@ -9,7 +9,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from tsr import reader, writer
+from tsr.dtypes import exact_cast
 from tsr.errors import UnsupportedError
 from tsr.extras import require
 
@@ -17,7 +20,8 @@ if TYPE_CHECKING:
     import torch
     from numpy.typing import DTypeLike, NDArray
 
-    from tsr.source import BytesLike, Source
+    from tsr.buffers import BytesLike
+    from tsr.source import Source
     from tsr.writer import Target
 else:
     torch = require("torch", "torch", "tsr.torch")
@@ -149,20 +153,28 @@ def as_array(tensor: torch.Tensor, *, cast: DTypeLike | None = None) -> NDArray[
             f"tensor: got {type(tensor).__name__}, expected torch.Tensor", given=type(tensor)
         )
     kind = "meta" if tensor.is_meta else "quantized" if tensor.is_quantized else tensor.layout
+    kind = "nested" if tensor.is_nested else kind
     if kind is not torch.strided:
         raise UnsupportedError(
-            f"tensor: got a {kind} tensor, expected one with dense values", given=kind
+            f"tensor: got a {kind} tensor, expected one with dense values", given=str(kind)
         )
     name = str(tensor.dtype).removeprefix("torch.")
-    if name == "bfloat16" or name.startswith("float8_"):
+    if exact_cast(name) is not None and not hasattr(np, name):
         if cast is None:
             raise UnsupportedError(
                 f"dtype: got {name}, expected one of float32, int8, int32; "
                 "cast='float32' keeps every value",
-                given=tensor.dtype,
+                given=str(tensor.dtype),
                 allowed=("float32", "int8", "int32"),
                 cast="float32",
             )
         tensor = tensor.to(torch.float32)
-    array: NDArray[Any] = tensor.numpy(force=True)
+    if tensor.numel() and not tensor.untyped_storage().nbytes():
+        raise UnsupportedError("tensor: got one whose memory was given back")
+    try:
+        array: NDArray[Any] = tensor.numpy(force=True)
+    except (TypeError, RuntimeError) as error:  # dtypes and tensors that numpy knows nothing of
+        raise UnsupportedError(
+            f"tensor: got {name}, which numpy cannot show: {error}", given=str(tensor.dtype)
+        ) from error
     return array

@@ -10,25 +10,29 @@ from __future__ import annotations
 import errno
 import io
 import os
+from itertools import chain
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
+from numpy import ndarray
 
 from tsr.atomic import AtomicFile
+from tsr.buffers import bytes_view
 from tsr.casting import cast_exactly
 from tsr.dtypes import ELEMENT_TYPES, element_type, exact_cast
 from tsr.errors import UnsupportedError
-from tsr.header import encode_header
+from tsr.header import encode_header, header_starts
 from tsr.layout import V1_HEADER_SIZE
-from tsr.source import bytes_view, is_path
+from tsr.source import is_path
+from tsr.streams import check_binary, stream_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from numpy.typing import ArrayLike, DTypeLike, NDArray
 
+    from tsr.buffers import BytesLike
     from tsr.dtypes import ElementType
-    from tsr.source import BytesLike
     from tsr.streams import BinaryWriter
 
 __all__ = ["dumps", "dumps_into", "save"]
@@ -37,12 +41,13 @@ Target: TypeAlias = "str | os.PathLike[str] | os.PathLike[bytes] | BinaryWriter"
 
 # Arrays that cannot be written as they lie in memory are brought into order by blocks of this
 # size, so that saving one takes no second array's worth of memory.
-BLOCK_BYTES = 1 << 24
+BLOCK_BYTES = 1 << 21
 
 # Up to here one write of header and payload joined beats two.
 _JOIN_BYTES = 1 << 16
 
 _ELEMENTS = {element.numpy: element for element in ELEMENT_TYPES}
+_STARTS = {element.numpy: header_starts(element) for element in ELEMENT_TYPES}
 
 
 def save(
@@ -85,14 +90,16 @@ def save(
     >>> tsr.save("x.tsr", np.arange(6, dtype=np.float32).reshape(2, 3))
     >>> tsr.save("ids.tsr", np.array([3, 1, 2]), cast="int32")
     """
-    source, element = _prepare(array, cast)
-    header = encode_header(element, source.shape)
-    if is_path(target):
+    size, pieces = _encode(array, cast, lossy)
+    if type(target) is str or is_path(target):
         path = target if type(target) is str else os.fsdecode(target)
-        with AtomicFile(path, durable, V1_HEADER_SIZE + source.size * element.itemsize) as file:
-            _write(file, header, source, element, lossy)
+        with AtomicFile(path, durable, size) as file:
+            for piece in pieces:
+                file.write(piece)
     elif hasattr(target, "write"):
-        _write(_Stream(target), header, source, element, lossy)
+        stream = _Stream(target)
+        for piece in pieces:
+            stream.write(piece)
     else:
         raise UnsupportedError(
             f"target: got {type(target).__name__}, expected a path or a binary file object",
@@ -122,13 +129,11 @@ def dumps(array: ArrayLike, *, cast: DTypeLike | None = None, lossy: bool = Fals
     --------
     dumps_into : The same into memory that is there already: faster for large arrays.
     """
-    source, element = _prepare(array, cast)
-    header = encode_header(element, source.shape)
-    if source.dtype != element.numpy:
-        return b"".join((header, *_blocks(source, element, lossy)))
-    if source.nbytes <= _JOIN_BYTES or not source.flags.c_contiguous:
-        return header + source.tobytes()
-    return b"".join((header, source.data))
+    if type(array) is ndarray and cast is None:
+        starts = _STARTS.get(array.dtype)
+        if starts is not None and array.nbytes <= _JOIN_BYTES:  # the hot path
+            return encode_header(starts, array.shape) + array.tobytes()
+    return b"".join(_encode(array, cast, lossy)[1])
 
 
 def dumps_into(
@@ -156,18 +161,21 @@ def dumps_into(
         read-only or has gaps.
     """
     source, element = _prepare(array, cast)
-    header = encode_header(element, source.shape)
-    view = bytes_view(buffer)
+    dtype = element.numpy
+    header = encode_header(_STARTS[dtype], source.shape)
+    view = bytes_view(buffer, "buffer")
     size = V1_HEADER_SIZE + source.size * element.itemsize
     if isinstance(view, bytes) or view.readonly:
-        raise UnsupportedError("buffer: got read-only memory, expected writable", given=buffer)
+        raise UnsupportedError(
+            "buffer: got read-only memory, expected writable", given=type(buffer)
+        )
     if len(view) < size:
         raise UnsupportedError(
             f"buffer: got {len(view)} bytes, expected at least {size}", given=len(view)
         )
-    if source.dtype != element.numpy:
+    if source.dtype != dtype:
         source = cast_exactly(source, element, lossy)
-    payload: NDArray[Any] = np.ndarray(source.shape, element.numpy, view, V1_HEADER_SIZE)
+    payload: NDArray[Any] = ndarray(source.shape, dtype, view, V1_HEADER_SIZE)
     # numpy copies rightly even where the two overlap; the header must then come last.
     np.copyto(payload, source)
     view[:V1_HEADER_SIZE] = header
@@ -200,7 +208,12 @@ def _as_ndarray(array: Any) -> NDArray[Any]:
             "dtype='float32') makes one",
             given=type(array),
         )
-    return np.asarray(array)
+    try:
+        return np.asarray(array)
+    except Exception as error:  # the object's own code runs here: a tensor on a GPU refuses
+        raise UnsupportedError(
+            f"array: got {type(array).__name__}, which gives no array: {error}", given=type(array)
+        ) from error
 
 
 def _converts_itself(array: Any) -> bool:
@@ -213,22 +226,20 @@ def _converts_itself(array: Any) -> bool:
     return not isinstance(array, bytes)
 
 
-def _write(
-    file: AtomicFile | _Stream,
-    header: bytes,
-    source: NDArray[Any],
-    element: ElementType,
-    lossy: bool,
-) -> None:
-    if source.dtype != element.numpy or not source.flags.c_contiguous:
-        file.write(header)
-        for block in _blocks(source, element, lossy):
-            file.write(block)
-    elif source.nbytes <= _JOIN_BYTES:
-        file.write(header + source.tobytes())
-    else:
-        file.write(header)
-        file.write(source.data.cast("B"))
+def _encode(
+    array: ArrayLike, cast: DTypeLike | None, lossy: bool
+) -> tuple[int, Iterable[bytes | memoryview]]:
+    # The size of the file, and its bytes piece by piece.
+    if (type(array) is ndarray and cast is None
+            and array.nbytes <= _JOIN_BYTES and array.dtype in _STARTS):  # fmt: skip
+        data = dumps(array)
+        return len(data), (data,)
+    source, element = _prepare(array, cast)
+    header = encode_header(_STARTS[element.numpy], source.shape)
+    size = V1_HEADER_SIZE + source.size * element.itemsize
+    if source.dtype != element.numpy or not source.flags.c_contiguous or not source.size:
+        return size, chain((header,), _blocks(source, element, lossy))
+    return size, (header, source.data.cast("B"))
 
 
 def _blocks(source: NDArray[Any], element: ElementType, lossy: bool) -> Iterator[memoryview]:
@@ -258,14 +269,18 @@ class _Stream:
     """A file object that takes all it is given: a raw one may take less at a time."""
 
     def __init__(self, stream: Any) -> None:
-        if isinstance(stream, io.TextIOBase):
-            raise UnsupportedError("target: got a text file, expected one opened in binary mode")
+        check_binary(stream)
         self._stream = stream
 
     def write(self, data: bytes | memoryview) -> None:
-        taken = self._stream.write(data)
-        while isinstance(self._stream, io.RawIOBase) and taken != len(data):
+        """Write all of `data`; what says nothing of how much it took, took all."""
+        done = 0
+        while done < len(data):
+            taken = self._stream.write(memoryview(data)[done:])
+            if taken is None and not isinstance(self._stream, io.RawIOBase):
+                return
             if not taken:
-                raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
-            data = memoryview(data)[taken:]
-            taken = self._stream.write(data)
+                raise BlockingIOError(
+                    errno.EAGAIN, os.strerror(errno.EAGAIN), stream_name(self._stream)
+                )
+            done += taken
