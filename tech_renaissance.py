@@ -9,6 +9,7 @@ Example
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 from tsr.errors import TSRError
@@ -39,16 +40,15 @@ def export_tsr(tensor: torch.Tensor | ArrayLike, filename: str | os.PathLike[str
     OSError
         The file cannot be written.
     """
-    import numpy as np
+    torch = sys.modules.get("torch")  # who has a tensor has imported it
+    if torch is not None and isinstance(tensor, torch.Tensor):
+        from tsr.torch import save as save_tensor
 
-    if isinstance(tensor, np.ndarray):
+        save_tensor(filename, tensor)
+    else:
         from tsr.writer import save
 
         save(filename, tensor)
-    else:
-        from tsr.torch import save as save_tensor
-
-        save_tensor(filename, tensor)  # type: ignore[arg-type] # what is no tensor it refuses
 
 
 def import_tsr(filename: str | os.PathLike[str]) -> torch.Tensor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import ml_dtypes
 import numpy as np
 import pytest
 
@@ -106,3 +107,18 @@ def test_cast_to_what_the_format_lacks() -> None:
     """A cast leads to one of the format's dtypes."""
     with pytest.raises(tsr.UnsupportedError, match="got float64"):
         tsr.dumps(np.zeros(2, np.float32), cast="float64")
+
+
+@pytest.mark.parametrize(
+    "dtype", [ml_dtypes.bfloat16, ml_dtypes.float8_e5m2, ml_dtypes.float8_e4m3fn]
+)
+def test_dtypes_that_numpy_lacks(dtype: Any) -> None:
+    """Every value of a dtype of ml_dtypes is kept by float32; of bfloat16, every bit."""
+    size = np.dtype(dtype).itemsize
+    bits = np.arange(1 << 8 * size, dtype=f"u{size}")
+    loaded = tsr.loads(tsr.dumps(bits.view(dtype), cast="float32"))
+    if dtype is ml_dtypes.bfloat16:
+        assert (loaded.view(np.uint32) == bits.astype(np.uint32) << 16).all()
+    assert np.array_equal(loaded, bits.view(dtype).astype(np.float32), equal_nan=True)
+    with pytest.raises(tsr.UnsupportedError, match="cast='float32' keeps every value"):
+        tsr.dumps(bits.view(dtype))

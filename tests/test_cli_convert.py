@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -171,6 +173,11 @@ def test_json(capsys: pytest.CaptureFixture[str]) -> None:
             {"cast": {"float64": "float32", "int64": "int32"}},
             id="casts",
         ),
+        pytest.param(
+            ["--cast=float64=float32,int64=int32"],
+            {"cast": {"float64": "float32", "int64": "int32"}},
+            id="casts-in-one",
+        ),
         pytest.param(["--durable", "--force"], {"durable": True, "overwrite": True}, id="writing"),
         pytest.param(["--lenient", "--lossy"], {"strict": False, "lossy": True}, id="tolerance"),
         pytest.param(["--to=npy", "--dataset=a/b"], {"to": "npy", "dataset": "a/b"}, id="names"),
@@ -212,3 +219,42 @@ def test_a_name_that_begins_with_a_dash() -> None:
     """What follows `--` is a path."""
     assert main(["convert", "x.npy", "--", "-x.tsr"]) == 0
     assert Path("-x.tsr").exists()
+
+
+def test_file_for_several_sources(capsys: pytest.CaptureFixture[str]) -> None:
+    """A destination that is called like a file is refused where a folder is needed."""
+    assert main(["convert", "x.npy", "double.npy", "out.npz"]) == 2
+    assert "DST: several SRC go to a folder: out.npz/" in capsys.readouterr().err
+    assert not Path("out.npz").exists()
+    assert main(["convert", "x.npy", "many.npz", "out.npz/"]) == 0
+    assert Path("out.npz/x.tsr").exists()
+
+
+def test_suffix_that_contradicts(capsys: pytest.CaptureFixture[str]) -> None:
+    """A destination that ends like a file of another format than `--to` is refused."""
+    assert main(["convert", "--to", "tsr", "many.npz", "q.npz"]) == 1
+    assert "q.npz: ends with .npz, and to='.tsr' (--to) asks" in capsys.readouterr().err
+
+
+def test_casts_that_do_not_go_together(capsys: pytest.CaptureFixture[str]) -> None:
+    """Several dtypes to convert to need one each to convert from."""
+    assert main(["convert", "x.npy", "y.tsr", "--cast", "float32,int64=int32"]) == 2
+    assert "--cast: expected one DTYPE" in capsys.readouterr().err
+
+
+def test_terminated() -> None:
+    """SIGTERM in a conversion ends it quietly, with its code, and leaves nothing unfinished."""
+    script = (
+        "import os, signal, sys, tsr\n"
+        "from tsr.cli import main\n"
+        "from tsr.converters import manifest\n"
+        "manifest.dump = lambda *_: os.kill(os.getpid(), signal.SIGTERM)\n"
+        "sys.exit(main(['convert', 'many.npz', 'new/sub/']))"
+    )
+    root = str(Path(tsr.__file__).parents[1])
+    done = subprocess.run(
+        [sys.executable, "-c", script], env={**os.environ, "PYTHONPATH": root},
+        capture_output=True, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout, done.stderr) == (143, b"", b"")
+    assert not Path("new").exists()

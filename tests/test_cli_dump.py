@@ -71,9 +71,7 @@ def test_precision(capsys: pytest.CaptureFixture[str]) -> None:
     ("array", "text"),
     [
         pytest.param(np.float32(0.1), "0.1\n", id="rank-0"),
-        pytest.param(
-            SPECIAL, "nan\n-0.0\ninf\n-inf\n1e-45\n0.1\n-3.4028235e+38\n", id="rank-1"
-        ),
+        pytest.param(SPECIAL, "nan\n-0.0\ninf\n-inf\n1e-45\n0.1\n-3.4028235e+38\n", id="rank-1"),
         pytest.param(np.arange(6, dtype=np.int8).reshape(2, 3), "0,1,2\n3,4,5\n", id="rank-2"),
         pytest.param(
             np.arange(8, dtype=np.int32).reshape(2, 2, 2),

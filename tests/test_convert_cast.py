@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 import tsr
 from tests.converting import assert_same
@@ -119,3 +120,33 @@ def test_shape(tmp_path: Path, shape: tuple[int, ...], message: str) -> None:
         with pytest.raises(tsr.ConversionError, match=message):
             convert(tmp_path / "x.npy", tmp_path / "x.tsr", lossy=lossy)
     convert(tmp_path / "x.npy", tmp_path / "x.pt")
+
+
+@pytest.mark.parametrize(
+    "cast",
+    [
+        np.float32, np.dtype(">f4"), "f4", {"f8": np.float32}, {np.float64: "float32"},
+        {np.dtype(">f8"): np.dtype("f4")},
+    ],
+)  # fmt: skip
+def test_dtype_likes(tmp_path: Path, cast: Any) -> None:
+    """Whatever numpy takes for a dtype can be one of a cast."""
+    np.savez(tmp_path / "x.npz", w=np.ones(2))
+    convert(tmp_path / "x.npz", tmp_path / "x.tsr", cast=cast)
+    assert_same(tsr.load(tmp_path / "x.tsr"), np.ones(2, np.float32))
+
+
+@pytest.mark.parametrize("key", ["float46", "", None, 3, "float64,int64", "M8[s]", "U1", "O", "V8"])
+def test_keys_that_are_no_dtype(tmp_path: Path, key: Any) -> None:
+    """A cast from what is no dtype of numbers is refused, for it would never happen."""
+    np.save(tmp_path / "x.npy", np.ones(2))
+    with pytest.raises(tsr.UnsupportedError, match="not a dtype of numbers"):
+        convert(tmp_path / "x.npy", tmp_path / "x.tsr", cast={key: "float32"})
+
+
+@pytest.mark.parametrize("name", ["bfloat16", "float8_e4m3fn", "float8_e5m2"])
+def test_keys_that_numpy_lacks(tmp_path: Path, name: str) -> None:
+    """The dtypes that only torch has are named as torch names them."""
+    torch.save({"w": torch.ones(2).to(getattr(torch, name))}, tmp_path / "x.pt")
+    convert(tmp_path / "x.pt", tmp_path / "x.tsr", cast={name: "float32"})
+    assert_same(tsr.load(tmp_path / "x.tsr"), np.ones(2, np.float32))

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 import tsr
 from tests.converting import AWKWARD, assert_same
 from tsr.converters import convert
+from tsr.converters import folder as folder_module
 from tsr.converters.names import FileNames, key_of, natural_order
 
 STATE = {"fc1.weight": torch.from_numpy(AWKWARD), "fc1.bias": torch.zeros(2)}
@@ -331,3 +332,181 @@ def test_part(folder: Path) -> None:
     convert(folder / "model", folder.parent / "model.npz")
     with np.load(folder.parent / "model.npz") as found:
         assert_same(found["fc1.weight"], AWKWARD)
+
+
+def test_empty_folder_stays_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An empty folder keeps its inode and mode, so that it may be the current one."""
+    torch.save(STATE, tmp_path / "x.pt")
+    (tmp_path / "here").mkdir(0o700)
+    before = os.stat(tmp_path / "here")
+    monkeypatch.chdir(tmp_path / "here")
+    convert("../x.pt", ".", durable=True)
+    after = os.stat(tmp_path / "here")
+    assert (after.st_ino, after.st_mode) == (before.st_ino, before.st_mode)
+    assert sorted(os.listdir()) == ["fc1.bias.tsr", "fc1.weight.tsr", "tensors.json"]
+
+
+def test_empty_folder_is_left_empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A failure while an empty folder is filled takes out what was put in."""
+    torch.save(STATE, tmp_path / "x.pt")
+    (tmp_path / "x").mkdir()
+    rename = os.rename
+
+    def fail(source: str, target: str) -> None:
+        if target == str(tmp_path / "x" / "tensors.json"):
+            assert len(os.listdir(tmp_path / "x")) == 3  # the tensors came first
+            raise OSError("no more")
+        rename(source, target)
+
+    monkeypatch.setattr(os, "rename", fail)
+    with pytest.raises(OSError, match="no more"):
+        convert(tmp_path / "x.pt", tmp_path / "x")
+    assert os.listdir(tmp_path / "x") == []
+
+
+def test_replaced_folder_keeps_its_mode(folder: Path) -> None:
+    """What only its owner could look into stays so when it is replaced."""
+    folder.chmod(0o700)
+    convert(folder.parent / "x.pt", folder, overwrite=True, dataset="model")
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert names_in(folder) == ["fc1.bias.tsr", "fc1.weight.tsr", "tensors.json"]
+
+
+@pytest.mark.parametrize("inside", ["", "model"])
+def test_current_folder_is_not_replaced(
+    folder: Path, inside: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder with something in it is not replaced while this process is in it."""
+    monkeypatch.chdir(folder / inside)
+    with pytest.raises(tsr.ConversionError, match="it is the current folder or has it inside"):
+        convert(folder.parent / "x.pt", folder, overwrite=True)
+    assert "tensors.json" in names_in(folder)
+
+
+def foreign_tensor(folder: Path) -> None:
+    """Put a tensor there that is not listed."""
+    tsr.save(folder / "mine.tsr", AWKWARD)
+
+
+def foreign_link(folder: Path) -> None:
+    """Replace a listed file by a symbolic link."""
+    (folder / "model" / "fc1.bias.tsr").rename(folder.parent / "bias.tsr")
+    (folder / "model" / "fc1.bias.tsr").symlink_to(folder.parent / "bias.tsr")
+
+
+def foreign_folder(folder: Path) -> None:
+    """Put an empty folder there."""
+    (folder / "empty").mkdir()
+
+
+def foreign_listing(folder: Path) -> None:
+    """Have the listing take another file for a tensor."""
+    (folder / "thesis.txt").write_text("years of work")
+    rewrite(folder, {"dict": {**BOTH, "c": "thesis.txt"}})
+
+
+@pytest.mark.parametrize(
+    ("put", "found"),
+    [
+        pytest.param(foreign_tensor, "it has mine.tsr", id="tensor"),
+        pytest.param(foreign_link, "it has model/fc1.bias.tsr", id="link"),
+        pytest.param(foreign_folder, "it has the folder empty", id="folder"),
+        pytest.param(foreign_listing, "thesis.txt", id="listing"),
+    ],
+)
+def test_only_what_is_listed_is_replaced(folder: Path, put: Any, found: str) -> None:
+    """Not even `overwrite` deletes what the listing does not name as a tensor."""
+    put(folder)
+    before = names_in(folder)
+    with pytest.raises(tsr.ConversionError, match=found):
+        convert(folder.parent / "x.pt", folder, overwrite=True)
+    assert names_in(folder) == before
+
+
+def test_old_folder_that_stays(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once the new folder is in place, nothing about the old one is a failure."""
+
+    def fail(*_: Any, **__: Any) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    (folder / "model").chmod(0o500)
+    convert(folder.parent / "x.pt", folder, overwrite=True, dataset="model")
+    assert sorted(path.name for path in folder.parent.iterdir()) == ["x", "x.pt"]
+    monkeypatch.setattr(os, "chmod", fail)
+    monkeypatch.setattr("shutil.rmtree", lambda *_, **__: None)
+    monkeypatch.setattr("tsr.converters.folder.walk", fail)
+    old = folder.parent / "old"
+    old.mkdir()
+    folder_module._remove(str(old))
+    assert old.exists()
+
+
+def test_suffix_in_any_case(tmp_path: Path) -> None:
+    """A folder without a listing has files whose suffix is in capitals, too."""
+    (tmp_path / "source").mkdir()
+    tsr.save(tmp_path / "source" / "a.tsr", AWKWARD)
+    tsr.save(tmp_path / "source" / "B.TSR", AWKWARD[:2])
+    convert(tmp_path / "source", tmp_path / "x.npz")
+    with np.load(tmp_path / "x.npz") as found:
+        assert sorted(found) == ["B", "a"]
+
+
+def test_unlisted_suffix_in_any_case(folder: Path) -> None:
+    """A file that the listing does not know is met whatever the case of its suffix."""
+    tsr.save(folder / "B.TSR", AWKWARD)
+    with pytest.raises(tsr.ConversionError, match=r"does not list B\.TSR"):
+        convert(folder, folder.parent / "y.pt")
+
+
+@pytest.mark.parametrize("kind", ["list", "dict"])
+def test_deep_listing(folder: Path, kind: str) -> None:
+    """A listing that nests deeper than any reader follows is refused with its path."""
+    tree: Any = "model/fc1.bias.tsr"
+    for _ in range(200):
+        tree = {"list": [tree]} if kind == "list" else {"dict": {"a": tree}}
+    rewrite(folder, tree)
+    with pytest.raises(tsr.ConversionError, match="nested deeper than 100") as caught:
+        convert(folder, folder.parent / "y.pt")
+    assert caught.value.path == str(folder / "tensors.json")
+
+
+def test_deep_folders(tmp_path: Path) -> None:
+    """Folders that nest deeper than any reader follows are refused, with a listing or without."""
+    deepest = tmp_path / "source" / os.path.join(*"a" * 150)
+    deepest.mkdir(parents=True)
+    tsr.save(deepest / "x.tsr", AWKWARD)
+    with pytest.raises(tsr.ConversionError, match="nested deeper than 100"):
+        convert(tmp_path / "source", tmp_path / "y.pt")
+    (result,) = convert(tmp_path / "source", tmp_path / "out", to="npy", on_error="report")
+    assert "nested deeper than 100" in str(result.error)
+    rewrite(tmp_path / "source", {"dict": {}})
+    with pytest.raises(tsr.ConversionError, match="nested deeper than 100"):
+        convert(tmp_path / "source", tmp_path / "y.pt")
+
+
+def test_many_entries(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """More entries than any checkpoint has are refused, with a listing or without."""
+    monkeypatch.setattr("tsr.converters.tree.ENTRIES_MAX", 3)
+    with pytest.raises(tsr.ConversionError, match="more than 3 entries"):
+        convert(folder, folder.parent / "y.pt")
+    tsr.save(folder / "model" / "more.tsr", AWKWARD)
+    tsr.save(folder / "model" / "most.tsr", AWKWARD)
+    with pytest.raises(tsr.ConversionError, match="more than 3 entries"):
+        convert(folder / "model", folder.parent / "y.pt")
+
+
+def test_errors_show_the_path_as_given(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An error of the system names the place that was asked for, not one used on the way."""
+    monkeypatch.chdir(folder.parent)
+    Path("link").symlink_to("x")
+    with pytest.raises(FileExistsError) as caught:
+        convert("x.pt", "link")
+    assert caught.value.filename == "link"
+
+    def fail(path: str, *_: Any) -> None:
+        raise PermissionError(13, "Permission denied", path)
+
+    monkeypatch.setattr(os, "mkdir", fail)
+    with pytest.raises(PermissionError) as caught_too:
+        convert("x.pt", "new")
+    assert caught_too.value.filename == "new"

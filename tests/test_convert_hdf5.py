@@ -243,3 +243,119 @@ def test_no_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "h5py", None)
     with pytest.raises(tsr.MissingExtraError, match=r"pip install 'tsr-codec\[formats\]'"):
         convert(tmp_path / "x.npy", tmp_path / "x.h5", dataset="w")
+
+
+def test_groups_with_many_names(tmp_path: Path) -> None:
+    """Hard links that lead to few groups in very many ways are refused, and soon."""
+    with make(tmp_path / "x.h5") as file:
+        inner = file.create_group("0")
+        for i in range(1, 40):
+            group = file.create_group(str(i))
+            group["a"] = group["b"] = inner
+            inner = group
+    with pytest.raises(tsr.ConversionError, match="more than 1000000 entries"):
+        convert(tmp_path / "x.h5", tmp_path / "x")
+
+
+def test_group_with_two_names(tmp_path: Path) -> None:
+    """A group that has two names is converted under both."""
+    with make(tmp_path / "x.h5") as file:
+        file["a/w"] = AWKWARD
+        file["b"] = file["a"]
+    convert(tmp_path / "x.h5", tmp_path / "x")
+    for name in "ab":
+        assert_same(tsr.load(tmp_path / "x" / name / "w.tsr"), AWKWARD)
+
+
+@pytest.mark.parametrize("links", [False, True], ids=["groups", "links"])
+def test_deep_groups(tmp_path: Path, links: bool) -> None:
+    """Groups that nest deeper than any reader follows are refused, also where links make it so."""
+    with make(tmp_path / "x.h5") as file:
+        if links:
+            first = file.create_group("/".join(["a"] + ["x"] * 60))
+            first["w"] = AWKWARD
+            file.create_group("/".join(["b"] + ["x"] * 60))["a"] = file["a"]
+        else:
+            file["/".join("x" * 150)] = AWKWARD
+    with pytest.raises(tsr.ConversionError, match="nested deeper than 100"):
+        convert(tmp_path / "x.h5", tmp_path / "x")
+
+
+def test_huge_chunk_that_is_not_there(tmp_path: Path) -> None:
+    """A chunk that was never written takes no memory, whatever its size and its filters."""
+    import tracemalloc
+
+    with make(tmp_path / "x.h5") as file:
+        file.create_dataset(
+            "w", (1000,), ">f4", chunks=(2**27,), maxshape=(None,), compression="gzip",
+            fillvalue=1.5,
+        )  # fmt: skip
+    tracemalloc.start()
+    try:
+        convert(tmp_path / "x.h5", tmp_path / "x.tsr")
+        assert tracemalloc.get_traced_memory()[1] < 1 << 24
+    finally:
+        tracemalloc.stop()
+    assert_same(tsr.load(tmp_path / "x.tsr"), np.full(1000, 1.5, np.float32))
+
+
+def test_huge_chunk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A chunk that would take too much memory is refused, with the dataset's name."""
+    monkeypatch.setattr("tsr.converters.hdf5.CHUNK_BYTES_MAX", 100)
+    with make(tmp_path / "x.h5") as file:
+        file.create_dataset("w", data=AWKWARD, chunks=(26,), maxshape=(None,))
+    with pytest.raises(tsr.ConversionError, match="/w: a chunk of 104 bytes, more than 100,"):
+        convert(tmp_path / "x.h5", tmp_path / "x.tsr")
+
+
+@pytest.mark.parametrize(
+    "name", ["/", "//", "a/", "/a", "a//b", "a/./b", "../a", "\ud800", "a/\udcff", "x/" * 100 + "x"]
+)
+def test_names_for_a_single_array_that_lead_nowhere(tmp_path: Path, name: str) -> None:
+    """Each part of a name that leads into groups is checked."""
+    np.save(tmp_path / "x.npy", AWKWARD)
+    with pytest.raises(tsr.ConversionError, match="HDF5 cannot keep this name"):
+        convert(tmp_path / "x.npy", tmp_path / "x.h5", dataset=name)
+    assert [path.name for path in tmp_path.iterdir()] == ["x.npy"]
+
+
+def test_replace_a_read_only_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The library can open what replaces a read-only file, which is read-only in the end."""
+    np.save(tmp_path / "x.npy", AWKWARD)
+    (tmp_path / "x.h5").touch(0o444)
+    (tmp_path / "x.h5").chmod(0o444)
+    modes = []
+    file_class = h5py.File
+
+    def opened(path: str, *arguments: Any, **options: Any) -> Any:
+        modes.append(Path(path).stat().st_mode & 0o777)
+        return file_class(path, *arguments, **options)
+
+    monkeypatch.setattr(h5py, "File", opened)
+    convert(tmp_path / "x.npy", tmp_path / "x.h5", dataset="w", overwrite=True)
+    assert modes == [0o644]
+    assert (tmp_path / "x.h5").stat().st_mode & 0o777 == 0o444
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        pytest.param(OSError(28, "file write failed: x.h5.1-0.tmp"), OSError, id="system"),
+        pytest.param(RuntimeError("unable to create"), tsr.ConversionError, id="library"),
+    ],
+)
+def test_errors_of_writing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, expected: Any
+) -> None:
+    """What the library raises is about the target, not about the temporary file."""
+    np.save(tmp_path / "x.npy", AWKWARD)
+
+    def fail(*_: Any, **__: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(h5py, "File", fail)
+    with pytest.raises(expected) as caught:
+        convert(tmp_path / "x.npy", tmp_path / "x.h5", dataset="w")
+    assert str(tmp_path / "x.h5") in str(caught.value)
+    assert ".tmp" not in str(caught.value)
+    assert [path.name for path in tmp_path.iterdir()] == ["x.npy"]

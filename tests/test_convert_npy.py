@@ -88,6 +88,13 @@ def changed(old: bytes, new: bytes) -> bytes:
     return header + GOOD[128:]
 
 
+def nested(depth: int) -> bytes:
+    """Give a file whose header nests too deeply for the parser."""
+    shape = "(" + "-" * depth + "1,)"
+    header = f"{{'descr': '<i4', 'fortran_order': False, 'shape': {shape}}}".encode()
+    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header + bytes(16)
+
+
 class Bomb:
     """Unpickling it would leave a mark."""
 
@@ -119,6 +126,9 @@ BAD = [
         "more bytes",
         id="zero-wide",
     ),
+    pytest.param(changed(b"(4,)", b"(True,)"), "shape is not valid", id="bool"),
+    pytest.param(nested(7000), "the header is no dict of plain values|not readable", id="nested"),
+    pytest.param(nested(900), "the header is no dict of plain values|not readable", id="deep"),
     pytest.param(changed(b"<i4", b"<x4"), "not readable", id="dtype"),
     pytest.param(npy(np.zeros(2, "f4,i4")), "no number", id="records"),
     pytest.param(GOOD[:6] + b"\x03\0" + GOOD[8:], "holds records", id="version-3"),

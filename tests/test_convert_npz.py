@@ -177,3 +177,11 @@ def test_names_no_archive_keeps(tmp_path: Path, name: str) -> None:
     with pytest.raises(tsr.ConversionError, match="an archive cannot keep this name"):
         convert(tmp_path / "x.npy", tmp_path / "x.npz", dataset=name)
     assert [path.name for path in tmp_path.iterdir()] == ["x.npy"]
+
+
+def test_many_members(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """More members than any checkpoint has are refused."""
+    monkeypatch.setattr("tsr.converters.tree.ENTRIES_MAX", 1)
+    np.savez(tmp_path / "x.npz", a=AWKWARD, b=AWKWARD)
+    with pytest.raises(tsr.ConversionError, match="more than 1 entries"):
+        convert(tmp_path / "x.npz", tmp_path / "x")

@@ -12,7 +12,7 @@ import torch
 
 import tsr
 from tests.converting import AWKWARD, assert_same
-from tsr.converters import convert
+from tsr.converters import convert, npy
 
 
 def names_in(folder: Path) -> list[str]:
@@ -94,6 +94,8 @@ def test_paths_that_make_no_sense(source: Path, name: str, destination: str, mes
     [
         ({"to": "xyz"}, r"nothing writes \.xyz"),
         ({"to": ""}, "nothing writes"),
+        ({"to": 3}, "expected a suffix"),
+        ({"dataset": 3}, "expected a str"),
         ({"cast": "float64"}, "expected one of float32, int8, int32"),
         ({"cast": {"float64": "nonsense"}}, "not a dtype"),
         ({"on_error": "ignore"}, "expected 'raise' or 'report'"),
@@ -249,3 +251,124 @@ def test_full_disk(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.undo()
     assert target.read_text() == "mine"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["source", "x.npy"]
+
+
+@pytest.mark.parametrize("options", [{"to": "npy"}, {"to": "tsr"}, {"to": "pt"}])
+def test_suffix_that_contradicts(source: Path, tmp_path: Path, options: Any) -> None:
+    """A destination that ends like a file of another format than `to` is refused."""
+    with pytest.raises(tsr.ConversionError, match=r"ends with \.npz, and to="):
+        convert(source / "many.npz", tmp_path / "x.npz", **options)
+    convert(source / "many.npz", tmp_path / "x.pth", to="pt")
+    convert(source / "many.npz", f"{tmp_path}/x.npz/", to="pt")
+    assert (tmp_path / "x.npz" / "many.pt").exists()
+
+
+@pytest.mark.parametrize("path", ["", 3, None, "a\0b", b"a\0b", "\ud800", ["x"]])
+def test_what_is_no_path(source: Path, path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What cannot be a path is an UnsupportedError, as source and as destination."""
+    monkeypatch.chdir(source)
+    with pytest.raises(tsr.UnsupportedError, match=r"dst: got .*, expected a path"):
+        convert("a.npy", path)
+    with pytest.raises(tsr.UnsupportedError, match=r"src: got .*, expected a path"):
+        convert(path, "x.tsr")
+
+
+def test_parents_are_removed_again(source: Path, tmp_path: Path) -> None:
+    """A conversion that is refused leaves no folder that it made, and all that was there."""
+    (tmp_path / "there").mkdir()
+    np.save(source / "d.npy", np.array([0.1]))
+    choices: list[dict[str, Any]] = [{}, {"cast": "float32"}]
+    for options in choices:
+        with pytest.raises(tsr.ConversionError):
+            convert(source / "d.npy", tmp_path / "there" / "a" / "b" / "x.tsr", **options)
+        with pytest.raises(tsr.ConversionError):
+            convert(source / "d.npy", f"{tmp_path}/new/../there/c/x.tsr", **options)
+    assert names_in(tmp_path / "there") == os.listdir(tmp_path / "there") == []
+    convert(source / "a.npy", f"{tmp_path}/new/../there/c/x.tsr")
+    assert names_in(tmp_path / "there") == ["c/x.tsr"]
+
+
+def test_parent_that_is_a_file(source: Path) -> None:
+    """A file where a folder should be is the system's error."""
+    with pytest.raises(OSError, match=r"a\.npy"):
+        convert(source / "a.npy", source / "a.npy" / "b" / "x.tsr")
+
+
+def test_durable_parents(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With `durable` each folder that was made is synced, and the one it was made in."""
+    synced = []
+    fsync = os.fsync
+
+    def record(descriptor: int) -> None:
+        synced.append(os.readlink(f"/proc/self/fd/{descriptor}"))
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", record)
+    convert(source / "a.npy", tmp_path / "a" / "b" / "x.tsr", durable=True)
+    assert {str(tmp_path), str(tmp_path / "a"), str(tmp_path / "a" / "b")} <= {*synced}
+
+
+def test_folders_that_cannot_be_walked(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What cannot be read and what is a link is reported, and the rest is converted."""
+    scan = os.scandir
+
+    def scandir(path: str) -> Any:
+        if path == str(source / "sub" / "deep"):
+            raise PermissionError(13, "Permission denied", path)
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    (source / "again").symlink_to("sub")
+    (source / "out").symlink_to(tmp_path / "out")
+    results = convert(source, tmp_path / "out", on_error="report")
+    failed = {result.source: result.error for result in results if result.error is not None}
+    assert failed.keys() == {str(source / "again"), str(source / "sub" / "deep")}
+    assert isinstance(failed[str(source / "sub" / "deep")], PermissionError)
+    assert "a symbolic link to a folder" in str(failed[str(source / "again")])
+    assert "sub/b.tsr" in names_in(tmp_path / "out")
+
+
+def test_folder_of_tensors_that_cannot_be_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder of tensors is read whole or not at all, with a listing or without."""
+    np.savez(tmp_path / "x.npz", w=AWKWARD)
+    convert(tmp_path / "x.npz", tmp_path / "x")
+    (tmp_path / "x" / "sub").mkdir()
+    scan = os.scandir
+
+    def scandir(path: str) -> Any:
+        if path == str(tmp_path / "x" / "sub"):
+            raise PermissionError(13, "Permission denied", path)
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    with pytest.raises(PermissionError):
+        convert(tmp_path / "x", tmp_path / "y.npz")
+    (tmp_path / "x" / "tensors.json").unlink()
+    with pytest.raises(PermissionError):
+        convert(tmp_path / "x", tmp_path / "y.npz")
+
+
+def test_file_that_takes_all_memory(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file of many that is too much for the memory, or the stack, does not stop the others."""
+    read = npy.read
+
+    def fail(path: str, options: Any) -> Any:
+        if path.endswith("a.npy"):
+            raise MemoryError
+        if path.endswith("b.NPY"):
+            raise RecursionError
+        return read(path, options)
+
+    monkeypatch.setattr(npy, "read", fail)
+    results = convert(source, tmp_path / "out", on_error="report")
+    failed = {Path(result.source).name: str(result.error) for result in results if result.error}
+    assert failed == {
+        "a.npy": f"{source / 'a.npy'}: out of memory",
+        "b.NPY": f"{source / 'sub' / 'b.NPY'}: nested too deeply",
+    }

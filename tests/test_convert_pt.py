@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 import tsr
 from tests.converting import AWKWARD, assert_same
 from tests.strategies import arrays
-from tsr.converters import convert
+from tsr.converters import convert, pt
 
 MNIST = Path(__file__).parent / "data" / "mnist_mlp_3.pt"
 
@@ -408,7 +408,7 @@ def test_no_tree(tmp_path: Path, value: Any, message: str) -> None:
 
 def test_billion_laughs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file that repeats itself without end is given up on."""
-    monkeypatch.setattr("tsr.converters.pt.ENTRIES_MAX", 10_000)
+    monkeypatch.setattr("tsr.converters.tree.ENTRIES_MAX", 10_000)
     torch.save(laughing(), tmp_path / "x.pt")
     with pytest.raises(tsr.ConversionError, match="more than 10000 entries"):
         convert(tmp_path / "x.pt", tmp_path / "x")
@@ -463,3 +463,10 @@ def test_no_torch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "torch", None)
     with pytest.raises(tsr.MissingExtraError, match=r"pip install 'tsr-codec\[torch\]'"):
         convert(MNIST, tmp_path / "x")
+
+
+@pytest.mark.parametrize(("limit", "most"), [(1024, 256), (100, 25), (-1, 256)])
+def test_mappings_leave_room(limit: int, most: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Mapped sources take a quarter of the files that the process may open, at most."""
+    monkeypatch.setattr("resource.getrlimit", lambda _: (limit, limit))
+    assert pt._mappings_max() == most

@@ -191,3 +191,12 @@ def test_no_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "safetensors", None)
     with pytest.raises(tsr.MissingExtraError, match=r"pip install 'tsr-codec\[formats\]'"):
         convert(tmp_path / "x.safetensors", tmp_path / "x")
+
+
+def test_many_tensors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """More tensors than any checkpoint has are refused."""
+    np.savez(tmp_path / "x.npz", a=AWKWARD, b=AWKWARD)
+    convert(tmp_path / "x.npz", tmp_path / "x.safetensors")
+    monkeypatch.setattr("tsr.converters.tree.ENTRIES_MAX", 1)
+    with pytest.raises(tsr.ConversionError, match="more than 1 entries"):
+        convert(tmp_path / "x.safetensors", tmp_path / "x")

@@ -180,6 +180,11 @@ def test_build_header_limits() -> None:
         pytest.param("int64", (1,), "lossy=True", id="int64"),
         pytest.param("complex64", (1,), "no cast would keep", id="complex"),
         pytest.param("nonsense", (1,), "not a dtype", id="no-dtype"),
+        pytest.param(None, (1,), "not a dtype", id="none"),
+        pytest.param("(99999999999,)f4", (1,), "not a dtype", id="huge-subarray"),
+        pytest.param("f4=i4,i8", (1,), "not a dtype", id="text"),
+        pytest.param([("a", "f4"), ("a", "f4")], (1,), "not a dtype", id="field-twice"),
+        pytest.param("float32", (10**5000,), "a huge dimension", id="huge"),
     ],
 )
 def test_build_header_refuses(dtype: Any, shape: Any, message: str) -> None:

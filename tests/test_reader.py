@@ -9,6 +9,7 @@ import io
 import mmap
 import os
 import pathlib
+import pickle
 import resource
 import socket
 import subprocess
@@ -590,3 +591,101 @@ def test_spooled_files() -> None:
         tsr.save(file, SMALL)
         file.seek(0)
         assert same(tsr.load(file), SMALL)
+
+
+@pytest.mark.parametrize("read", [tsr.load, tsr.read_header, tsr.validate])
+@pytest.mark.parametrize(
+    "stream",
+    [
+        pytest.param(lambda path: path.open(encoding="utf-8"), id="utf-8"),
+        pytest.param(
+            lambda path: tempfile.NamedTemporaryFile("w+"),  # noqa: SIM115 - the test closes it
+            id="temporary",
+        ),
+        pytest.param(lambda path: io.StringIO("TSR!"), id="in-memory"),
+    ],
+)
+def test_text_is_refused_before_it_is_decoded(target: Path, read: Any, stream: Any) -> None:
+    """A text file is refused by what it is, whatever its bytes would decode to."""
+    saved(target, np.full(3, -1, np.int32))
+    with stream(target) as file, pytest.raises(tsr.UnsupportedError, match="binary mode"):
+        read(file)
+
+
+@pytest.mark.parametrize("path", ["a\0b", "\ud800"])
+@pytest.mark.parametrize(
+    "use", [tsr.load, tsr.read_header, tsr.validate, tsr.open_memmap, lambda p: tsr.save(p, SMALL)]
+)
+def test_text_that_is_no_path(path: str, use: Any) -> None:
+    """Text that no file system takes for a path is the caller's error."""
+    with pytest.raises(tsr.UnsupportedError, match="path: got"):
+        use(path)
+
+
+@pytest.mark.parametrize("source", [7, None, 1.5, [1], object(), np.zeros(3, "M8[s]")])
+@pytest.mark.parametrize(
+    "use", [tsr.load, tsr.loads, tsr.read_header, tsr.validate, tsr.parse_header, tsr.open_memmap]
+)
+def test_what_is_no_source(source: Any, use: Any) -> None:
+    """What is neither path nor file object nor buffer is the caller's error, and pickles."""
+    with pytest.raises(tsr.UnsupportedError) as caught:
+        use(source)
+    assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)
+
+
+@pytest.mark.parametrize("use", [tsr.loads, tsr.load, lambda b: tsr.dumps_into(b, SMALL)])
+def test_memory_that_holds_objects(use: Any) -> None:
+    """The bytes of an array of objects are addresses: they are neither read nor overwritten."""
+    objects = np.zeros(100, object)
+    with pytest.raises(tsr.UnsupportedError, match="references to objects"):
+        use(objects)
+    assert not objects.any()
+
+
+def test_empty_out(target: Path) -> None:
+    """A payload without bytes fits into an empty buffer."""
+    assert tsr.load(saved(target, SMALL[:0]), out=bytearray()).shape == (0, 3, 4)
+
+
+@pytest.mark.parametrize("mode", [[], "w+", 0])
+def test_modes_of_any_kind(target: Path, mode: Any) -> None:
+    """What is no mode is refused, hashable or not."""
+    with pytest.raises(tsr.UnsupportedError, match="mmap_mode: got"):
+        tsr.load(saved(target, SMALL), mmap_mode=mode)
+
+
+def test_masked_out(target: Path) -> None:
+    """A masked array is no plain memory."""
+    with pytest.raises(tsr.UnsupportedError, match="masked array"):
+        tsr.load(saved(target, SMALL), out=np.ma.zeros(SMALL.shape, np.float32))
+
+
+def test_files_without_a_name(target: Path) -> None:
+    """A mapping of a file object without a name has none either, as numpy's."""
+    descriptor = os.open(saved(target, LARGE), os.O_RDONLY)
+    with open(descriptor, "rb") as file:
+        mapped: Any = tsr.load(file)
+    assert mapped.filename is None
+
+
+def test_a_file_that_is_cut_before_it_is_mapped(
+    target: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file that shrinks between its size and its mapping is an error with its clause."""
+    real = mmap.mmap
+
+    def meanwhile(descriptor: int, size: int, **options: Any) -> mmap.mmap:
+        os.truncate(target, 100)
+        return real(descriptor, size, **options)
+
+    saved(target, LARGE)
+    monkeypatch.setattr(mmap, "mmap", meanwhile)
+    with pytest.raises(tsr.FormatError, match="got 100 bytes") as caught:
+        tsr.load(target)
+    assert caught.value.clause == "FILE-2"
+
+
+def test_validate_stops_at_a_foreign_magic() -> None:
+    """A stream that is none of ours is not read to its end, which may never come."""
+    with open("/dev/zero", "rb") as endless:
+        assert [finding.clause for finding in tsr.validate(endless)] == ["V1-MAGIC-1"]

@@ -127,8 +127,30 @@ def test_cast(dtype: torch.dtype) -> None:
 
 
 def test_tensors_are_arrays_to_numpy() -> None:
-    """`tsr.save` and `tsr.dumps` take a tensor for the array that it shows."""
+    """`tsr.save` and `tsr.dumps` take a tensor for the array that it shows, if it shows one."""
     assert tsr.dumps(SMALL) == tsr.torch.dumps(SMALL)
+    for tensor in (torch.nn.Parameter(SMALL.clone()), SMALL.bfloat16()):
+        with pytest.raises(tsr.UnsupportedError, match="gives no array"):
+            tsr.dumps(tensor)
+
+
+@pytest.mark.filterwarnings("ignore:ComplexHalf", "ignore:The PyTorch API of nested tensors")
+def test_tensors_that_numpy_cannot_show() -> None:
+    """What has no array is refused, whatever the reason."""
+    for tensor in (
+        SMALL.to(torch.complex32),
+        torch.nested.nested_tensor([SMALL, SMALL], layout=torch.strided),
+    ):
+        with pytest.raises(tsr.UnsupportedError, match=r"numpy cannot show|got a nested"):
+            tsr.torch.dumps(tensor)
+
+
+def test_memory_that_was_given_back() -> None:
+    """A tensor whose storage was emptied has no values to write."""
+    tensor = torch.ones(1000)
+    tensor.untyped_storage().resize_(0)
+    with pytest.raises(tsr.UnsupportedError, match="memory was given back"):
+        tsr.torch.dumps(tensor)
 
 
 def test_seed_names(target: Path) -> None:
@@ -139,6 +161,8 @@ def test_seed_names(target: Path) -> None:
     assert bits(loaded) == bits(SMALL)
     tech_renaissance.export_tsr(SMALL.numpy(), str(target))
     assert bits(tech_renaissance.import_tsr(target)) == bits(SMALL)
+    tech_renaissance.export_tsr(np.float32(3), target)
+    assert tech_renaissance.import_tsr(target).item() == 3
     with pytest.raises(tech_renaissance.TSRError, match="got list"):
         tech_renaissance.export_tsr([1.0], target)
     target.write_bytes(b"no tensor")

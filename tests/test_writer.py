@@ -478,3 +478,85 @@ def test_open_memmap_refuses(target: Path, arguments: Any, message: str) -> None
     with pytest.raises(tsr.UnsupportedError, match=message):
         tsr.open_memmap(target, **arguments)
     assert target.read_bytes() == tsr.dumps(X)
+
+
+def test_writers_that_take_little() -> None:
+    """Whatever says how much it took gets the rest, whatever its class."""
+
+    class Sip:
+        data = b""
+
+        def write(self, data: Any) -> int:
+            self.data += bytes(data[:1000])
+            return len(data[:1000])
+
+    class Silent:
+        data = b""
+
+        def write(self, data: Any) -> None:
+            self.data += bytes(data)
+
+    for sink in (Sip(), Silent()):
+        tsr.save(sink, LARGE)
+        assert sink.data == tsr.dumps(LARGE)
+
+
+def test_unbuffered_temporary_files_past_a_limit(target: Path) -> None:
+    """A file object that took only a part is an error, not a short file."""
+    code = (
+        "import resource, signal, sys, tempfile, numpy, tsr\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))\n"
+        "try: tsr.save(tempfile.NamedTemporaryFile(buffering=0), numpy.ones(50_000, 'f4'))\n"
+        "except OSError as error: print(error.errno)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
+    assert done.stdout.split() == [str(errno.EFBIG).encode()]
+
+
+def test_messages_of_system_errors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An error of the system reads as if the target itself had been written."""
+    path = tmp_path / "missing" / "x.tsr"
+    with pytest.raises(FileNotFoundError) as caught:
+        tsr.save(path, X)
+    assert str(caught.value) == f"[Errno 2] No such file or directory: '{path}'"
+    monkeypatch.setattr(os, "replace", lambda a, b: os.rename(a, b"/proc/self/none"))
+    with pytest.raises(OSError, match=r"^\[Errno \d+\]") as caught_later:
+        tsr.save(tmp_path / "x.tsr", X)
+    assert "None" not in str(caught_later.value)
+
+
+def test_standard_output_that_is_a_pipe() -> None:
+    """The links of /dev to a pipe are written to, though no other path leads there."""
+    code = "import numpy, tsr; tsr.save('/dev/stdout', numpy.float32(2))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
+    assert done.stdout == tsr.dumps(np.float32(2))
+
+
+@pytest.mark.parametrize(
+    "array",
+    [
+        pytest.param(type("Broken", (), {"__array__": lambda self: 1 / 0})(), id="raises"),
+        pytest.param(type("No", (), {"__array__": lambda self, *a, **k: 7})(), id="no-array"),
+        pytest.param(type("Bad", (), {"__array_interface__": {"shape": 3}})(), id="interface"),
+    ],
+)
+def test_objects_whose_conversion_fails(array: Any) -> None:
+    """An object that promises an array and gives none is the caller's error."""
+    with pytest.raises(tsr.UnsupportedError, match="gives no array"):
+        tsr.dumps(array)
+
+
+def test_open_memmap_needs_a_regular_place(tmp_path: Path) -> None:
+    """A FIFO or a directory cannot be mapped, and is not waited for."""
+    os.mkfifo(tmp_path / "fifo")
+    for path in (tmp_path / "fifo", tmp_path):
+        with pytest.raises(tsr.FormatError, match="expected a regular file"):
+            tsr.open_memmap(path, dtype="int8", shape=3)
+
+
+def test_open_memmap_of_more_than_a_file_holds(target: Path) -> None:
+    """The largest header describes more than any file system holds: its error, not ours."""
+    with pytest.raises(OSError, match="File too large"):
+        tsr.open_memmap(target, dtype="int8", shape=(454279, 31252369, 649657))
+    assert os.listdir(target.parent) == []

@@ -6,6 +6,8 @@ of a NaN survives only in a float that has room for it. Raises `UnsupportedError
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -48,7 +50,7 @@ def cast_exactly(
         A value would change; the error names the first.
     """
     given = array.dtype
-    if given.kind == "V":  # numpy lacks it, and what has it rounds NaNs on the way back
+    if given.name in _LACKING:  # what has them turns all NaNs into one on the way back
         array = widen(array.view(f"u{given.itemsize}"), given.name)
     if (array.dtype.kind, array.dtype.itemsize) == (element.kind, element.itemsize):
         return array.astype(element.numpy, order="C", copy=False)  # at most another byte order
@@ -68,30 +70,33 @@ def cast_exactly(
 
 
 def widen(bits: NDArray[Any], dtype: str) -> NDArray[Any]:
-    """Give the values of a dtype that numpy lacks: each has a float32, or float16, of its own.
+    """Give the values of a dtype that numpy lacks: each has a float32 of its own.
 
     Parameters
     ----------
     bits : ndarray
         The elements as unsigned integers.
     dtype : str
-        ``"bfloat16"``, ``"float8_e5m2"`` or ``"float8_e4m3fn"``; others come back as they are.
+        ``"bfloat16"``, ``"float8_e5m2"`` or ``"float8_e4m3fn"``; the elements of others come back
+        as they are.
     """
     if dtype == "bfloat16":  # the upper half of a float32
-        return _shifted(bits, 16, np.uint32).view(np.float32)
-    if dtype == "float8_e5m2":  # the upper half of a float16
-        return _shifted(bits, 8, np.uint16).view(np.float16)
-    if dtype == "float8_e4m3fn":
-        return np.asarray(_E4M3FN[bits])
+        wide: NDArray[Any] = bits.astype(np.uint32)
+        wide <<= 16
+        return wide.view(np.float32)
+    if dtype in _TABLES:
+        return np.asarray(_TABLES[dtype]()[bits])
     return bits
 
 
-def _shifted(piece: NDArray[Any], bits: int, dtype: type[np.unsignedinteger[Any]]) -> NDArray[Any]:
-    wide: NDArray[Any] = piece.astype(dtype)
-    wide <<= bits
-    return wide
+@cache
+def _e5m2() -> NDArray[np.float32]:
+    # The upper half of a float16.
+    with np.errstate(invalid="ignore"):  # a NaN may be a signalling one
+        return (np.arange(256, dtype=np.uint16) << 8).view(np.float16).astype(np.float32)
 
 
+@cache
 def _e4m3fn() -> NDArray[np.float32]:
     # 1 sign bit, 4 bits of exponent with bias 7, 3 of fraction; no infinities, all ones is NaN.
     code = np.arange(128)
@@ -102,7 +107,11 @@ def _e4m3fn() -> NDArray[np.float32]:
     return np.concatenate([positive, -positive])
 
 
-_E4M3FN = _e4m3fn()
+_TABLES: dict[str, Callable[[], NDArray[np.float32]]] = {
+    "float8_e5m2": _e5m2,
+    "float8_e4m3fn": _e4m3fn,
+}
+_LACKING = {"bfloat16", *_TABLES}
 
 
 def _lost(array: NDArray[Any], converted: NDArray[Any]) -> NDArray[np.bool_]:

@@ -234,7 +234,7 @@ def check_fields(  # noqa: C901 - one branch a rule, in file order
     if header_size != V1_HEADER_SIZE:
         report(_broken(path, "header_size", "V1-HEADER-1", header_size, V1_HEADER_SIZE))
     # V1-RESERVED-1
-    if reserved_1 != 0 and strict:
+    if reserved_1 and strict:
         report(_broken(path, "reserved_1", "V1-RESERVED-1", reserved_1, 0))
     # V1-DTYPE-1
     element = BY_CODE.get(code)
@@ -271,20 +271,19 @@ def check_fields(  # noqa: C901 - one branch a rule, in file order
             found, expected = f"dims that span {span} bytes", f"at most {PAYLOAD_MAX}"
             report(_broken(path, "dims", "V1-LIMIT-1", found, expected, "a 0 counts as 1"))
     # V1-RESERVED-2
-    if reserved_2 != 0 and strict:
+    if reserved_2 and strict:
         report(_broken(path, "reserved_2", "V1-RESERVED-2", reserved_2, 0))
     # V1-RESERVED-3
-    if reserved_3 != 0 and strict:
+    if reserved_3 and strict:
         report(_broken(path, "reserved_3", "V1-RESERVED-3", reserved_3, 0))
-    if file_size is not None and nbytes is not None:
-        present = file_size - V1_HEADER_SIZE
+    if nbytes is not None and file_size is not None and file_size != V1_HEADER_SIZE + nbytes:
+        surplus = file_size - V1_HEADER_SIZE - nbytes
         # V1-PAYLOAD-1
-        if present < nbytes:
-            found, expected = f"{present} bytes", f"{nbytes} bytes"
+        if surplus < 0:
+            found, expected = f"{nbytes + surplus} bytes", f"{nbytes} bytes"
             report(_broken(path, "payload", "V1-PAYLOAD-1", found, expected))
         # V1-PAYLOAD-2
-        if present > nbytes and strict:
-            surplus = present - nbytes
+        elif strict:
             found = f"{surplus} more byte{'s' if surplus > 1 else ''}"
             report(FormatError(
                 "end of file", V1_HEADER_SIZE + nbytes, found=found, expected="none",
