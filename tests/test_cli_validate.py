@@ -12,7 +12,7 @@ import tsr
 from tsr.cli import main
 
 FINDINGS = """\
-bad.tsr: magic at offset 0: got b'TSR?', expected b'TSR!' [V1-MAGIC-1]
+bad.tsr: version at offset 4: got 2, expected 1 [V1-VERSION-1]
 bad.tsr: reserved_1 at offset 12: got 1, expected 0 [V1-RESERVED-1]
 """
 
@@ -23,7 +23,7 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     data = bytearray(tsr.dumps(np.zeros(3, np.float32)))
     Path("good.tsr").write_bytes(data)
-    data[:4] = b"TSR?"
+    data[4] = 2
     data[12] = 1
     Path("bad.tsr").write_bytes(data)
 
@@ -66,18 +66,27 @@ def test_json(capsys: pytest.CaptureFixture[str]) -> None:
     bad, good = json.loads(capsys.readouterr().out)
     assert good == {"path": "good.tsr", "valid": True, "findings": []}
     assert (bad["path"], bad["valid"]) == ("bad.tsr", False)
-    magic, reserved = bad["findings"]
-    assert magic == {
-        "clause": "V1-MAGIC-1",
-        "field": "magic",
-        "offset": 0,
-        "found": "b'TSR?'",
-        "expected": "b'TSR!'",
+    version, reserved = bad["findings"]
+    assert version == {
+        "clause": "V1-VERSION-1",
+        "field": "version",
+        "offset": 4,
+        "found": 2,
+        "expected": 1,
         "message": FINDINGS.splitlines()[0],
     }
     assert (reserved["found"], reserved["expected"]) == (1, 0)
     assert main(["validate", "--json", "--quiet", "bad.tsr", "good.tsr"]) == 1
     assert json.loads(capsys.readouterr().out) == [bad]
+
+
+def test_json_of_bytes(capsys: pytest.CaptureFixture[str]) -> None:
+    """Bytes, for which JSON has nothing, show as in the message."""
+    Path("bad.tsr").write_bytes(b"TSR?" + Path("good.tsr").read_bytes()[4:])
+    assert main(["validate", "--json", "bad.tsr"]) == 1
+    [bad] = json.loads(capsys.readouterr().out)
+    [magic] = bad["findings"]
+    assert (magic["found"], magic["expected"]) == ("b'TSR?'", "b'TSR!'")
 
 
 def test_no_file(capsys: pytest.CaptureFixture[str]) -> None:

@@ -359,3 +359,15 @@ def test_errors_of_writing(
     assert str(tmp_path / "x.h5") in str(caught.value)
     assert ".tmp" not in str(caught.value)
     assert [path.name for path in tmp_path.iterdir()] == ["x.npy"]
+
+
+def test_errors_of_others_pass(tmp_path: Path) -> None:
+    """An error that the caller's own function raises while a file is written is left as it is."""
+    np.save(tmp_path / "x.npy", AWKWARD)
+
+    def progress(*_: Any) -> None:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        convert(tmp_path / "x.npy", tmp_path / "x.h5", dataset="w", progress=progress)
+    assert [path.name for path in tmp_path.iterdir()] == ["x.npy"]

@@ -25,9 +25,10 @@ Convert tensors between .tsr, .npy, .npz, .pt, .pth, .safetensors and .h5 files,
 what the target has no place for is refused, and the refusal names the option that lets it go.
 
 A file with tensors by name becomes a folder of .tsr files, and such a folder becomes one file
-again. Another folder has each file in it converted, and those of the folders in it. DST is
-what to write; an existing folder, or one with a / at its end, is where to write. Where there
-are several SRC, DST is always a folder, in which those with several tensors get one each."""
+again. Another folder has each file in it converted, and those of the folders in it; a symbolic
+link to a folder is an error there. DST is what to write; an existing folder, or one with a / at
+its end, is where to write. Where there are several SRC, DST is always a folder, in which those
+with several tensors get one each."""
 
 _EXAMPLES = """\
   tsr convert x.npy x.tsr
@@ -49,7 +50,8 @@ def parser() -> ArgumentParser:
     made.add_argument(
         "--cast", action="append", default=[], metavar="[FROM=]DTYPE",
         help="convert to float32, int8 or int32 what the target has no dtype for, or exactly what "
-        "has the dtype FROM; the latter may be given again; refused where a value would change",
+        "has the dtype FROM; the latter may be given again, or several with commas between; "
+        "refused where a value would change",
     )  # fmt: skip
     made.add_argument(
         "--lossy", action="store_true",
@@ -98,12 +100,13 @@ def run(options: Namespace) -> int:
 
 def _cast(given: list[str]) -> str | dict[str, str] | None:
     # A single dtype, or a dtype for each that is named.
-    pairs = dict(part.split("=", 1) for part in given if "=" in part)
-    if len(pairs) == len(given):
+    parts = [part for argument in given for part in argument.split(",")]
+    pairs = dict(part.split("=", 1) for part in parts if "=" in part)
+    if len(pairs) == len(parts):
         return pairs or None
-    if len(given) > 1:
+    if len(parts) > 1:
         parser().error("--cast: expected one DTYPE, or FROM=DTYPE once for each FROM")
-    return given[0]
+    return parts[0]
 
 
 def _conversions(
@@ -135,6 +138,7 @@ def _pairs(options: Namespace, report: Report) -> Iterator[tuple[str, str]]:
     if len(options.sources) == 1 and sources == options.sources:
         yield sources[0], options.destination
         return
+    _check_folder(options.destination)
     writers: dict[tuple[str, str], str] = {}
     for source in sources:
         place = _place(source, options.destination, options.to)
@@ -144,6 +148,15 @@ def _pairs(options: Namespace, report: Report) -> Iterator[tuple[str, str]]:
         else:
             message = f"would be written to the same place as {writer}"
             report.add(ConversionError(message, path=source))
+
+
+def _check_folder(path: str) -> None:
+    # Several sources go to a folder, which nobody calls like a file by intent.
+    from tsr.converters.registry import find_format, suffix_of
+
+    suffix = suffix_of(path)
+    if suffix and not path.endswith("/") and not os.path.isdir(path) and find_format(suffix):
+        parser().error(f"DST: several SRC go to a folder: {path}/, with a / at its end")
 
 
 def _place(source: str, folder: str, to: str | None) -> tuple[str, str]:

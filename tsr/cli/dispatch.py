@@ -1,16 +1,17 @@
 """The arguments of a shell -> one command run -> an exit code.
 
 Exit codes: 0, all went well; 1, a file is invalid or a conversion was refused; 2, the arguments
-are wrong or the system refused something; 130, interrupted; 141, the output was closed. Of
-several files' codes the highest counts. Nothing is raised but what is a bug.
+are wrong or the system refused something; 130, interrupted; 141, the output was closed; 143,
+terminated. Of several files' codes the highest counts. Nothing is raised but what is a bug.
 """
 
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from argparse import ArgumentParser, RawDescriptionHelpFormatter
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -19,13 +20,14 @@ from tsr.layout import V1_VERSION
 
 if TYPE_CHECKING:
     from argparse import Namespace
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 __all__ = ["COMMANDS", "main"]
 
-# What a shell reports of a command that SIGINT or SIGPIPE ended.
+# What a shell reports of a command that SIGINT, SIGPIPE or SIGTERM ended.
 INTERRUPTED = 130
 PIPE_CLOSED = 141
+TERMINATED = 143
 
 # Each is a module of this package, imported when it is called for.
 COMMANDS = {
@@ -50,10 +52,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit code.
     """
     try:
-        code = _run(sys.argv[1:] if arguments is None else list(arguments))
+        with _termination():
+            code = _run(sys.argv[1:] if arguments is None else list(arguments))
         if sys.stdout is not None:  # a process may be started without one
             sys.stdout.flush()
         return code
+    except _Terminated:
+        code = TERMINATED
     except KeyboardInterrupt:
         code = INTERRUPTED
     except BrokenPipeError:
@@ -64,6 +69,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
             say(error)
     _drop_unwritten()
     return code
+
+
+class _Terminated(KeyboardInterrupt):
+    """SIGTERM, of which all that Ctrl-C is for holds as well."""
+
+
+@contextmanager
+def _termination() -> Iterator[None]:
+    # SIGTERM ends the block as Ctrl-C does, so that nothing unfinished is left behind.
+    try:
+        handled = signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+        if handled:
+            signal.signal(signal.SIGTERM, _terminate)
+    except ValueError:  # only the main thread may
+        handled = False
+    try:
+        yield
+    finally:
+        if handled:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def _terminate(*_: object) -> None:
+    raise _Terminated
 
 
 def _run(arguments: list[str]) -> int:

@@ -2,7 +2,8 @@
 
 A path is a file, ``-`` for stdin, a folder, searched to its depths for ``.tsr`` files, or a
 pattern that the shell left alone: ``*``, ``?``, ``[...]``, ``**``. In folders and by patterns
-nothing hidden is found, as in a shell: unfinished files have hidden names. Errors go to the
+nothing hidden is found, as in a shell, and symbolic links to folders are not followed in a
+folder. An unfinished file is not found either: its name ends with ``.tmp``. Errors go to the
 report.
 """
 

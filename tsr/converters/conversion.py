@@ -9,19 +9,25 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
+import numpy as np
+
 from tsr.converters import plan, registry
 from tsr.converters.arrange import arrange
-from tsr.converters.tensor import Tensor
+from tsr.converters.parents import parents
+from tsr.converters.tensor import BITS, NUMPY_DTYPES, Tensor
 from tsr.converters.tree import Document, Options, rebuild, select, tensors
 from tsr.dtypes import element_type
 from tsr.errors import ConversionError, TSRError, UnsupportedError
 from tsr.source import open_regular
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
+
+    from numpy.typing import DTypeLike
 
     from tsr.converters.plan import Job
 
@@ -57,7 +63,7 @@ def convert(
     dst: PathLike,
     *,
     to: str | None = None,
-    cast: str | Mapping[str, str] | None = None,
+    cast: DTypeLike | Mapping[Any, DTypeLike] | None = None,
     lossy: bool = False,
     dataset: str | None = None,
     strict: bool = True,
@@ -73,19 +79,25 @@ def convert(
     file with tensors by name becomes a folder of ``.tsr`` files with a ``tensors.json``, which
     keeps names, order, nesting and scalars, and which converts back into one file.
 
+    A single tensor goes to a file for one array whatever it is called in its source and however
+    deep it lies there: name and nesting are let go. So are kinds of containers that the target
+    knows only one of: an OrderedDict becomes a dict.
+
     Parameters
     ----------
     src : path
         A file; a folder of ``.tsr`` files; or a folder whose files are each to be converted,
         and those of the folders in it. The latter keep their places and change their suffix.
+        Symbolic links to folders are errors there, for they are never followed.
     dst : path
         A file; a folder for tensors by name; or, where it exists as a folder or ends with a
         slash, a folder that gets the file with its name and its new suffix.
     to : str, optional
         The suffix of the format to write, where `dst` does not say it; ``".tsr"`` by default.
-    cast : str or mapping of str to str, optional
+    cast : dtype-like or mapping of dtype-like to dtype-like, optional
         ``"float32"``, ``"int8"`` or ``"int32"``: convert to it what the target has no dtype for.
-        A mapping from dtype to dtype converts exactly the dtypes it names.
+        A mapping from dtype to dtype converts exactly the dtypes it names; those that numpy
+        lacks are ``"bfloat16"``, ``"float8_e4m3fn"`` and ``"float8_e5m2"``.
     lossy : bool, default False
         Let go what has no place in the target: values that `cast` would change, scalars,
         nesting (names are joined by dots), metadata, attributes.
@@ -95,7 +107,8 @@ def convert(
     strict : bool, default True
         False accepts ``.tsr`` files with set reserved fields or bytes after the payload.
     overwrite : bool, default False
-        Replace what exists: a file, or a folder that holds nothing but tensors.
+        Replace what exists: a file, or a folder that holds nothing but the tensors that its
+        ``tensors.json`` lists.
     durable : bool, optional
         As for `tsr.save`.
     on_error : {"raise", "report"}, default "raise"
@@ -132,35 +145,68 @@ def convert(
     >>> tsr.convert("model/", "model.safetensors")
     >>> tsr.convert("arrays/", "converted/", to=".npy")
     """
-    source, destination = os.fsdecode(src), os.fsdecode(dst)
-    to = _check_options(to, cast, on_error)
-    options = Options(cast, lossy, dataset, strict, overwrite, durable)
+    source, destination = _check_path("src", src), _check_path("dst", dst)
+    to = _check_to(to)
+    if on_error not in ("raise", "report"):
+        raise UnsupportedError(f"on_error: got {on_error!r}, expected 'raise' or 'report'")
+    if not isinstance(dataset, (str, type(None))):
+        raise UnsupportedError(f"dataset: got {dataset!r}, expected a str", given=dataset)
+    options = Options(_check_cast(cast), lossy, dataset, strict, overwrite, durable)
     if not plan.is_batch(source, destination):
         return [_convert_one(plan.plan_one(source, destination, to), options, progress)]
-    jobs = plan.plan_batch(source, destination, to)
-    results = []
+    jobs, errors = plan.plan_batch(source, destination, to)
+    results = [Conversion(path, None, 0, error) for path, error in errors.items()]
     for done, job in enumerate(jobs):
         _report(progress, done, len(jobs), job.source)
         try:
             results.append(_convert_one(job, options, None))
         except (TSRError, OSError) as error:
             results.append(Conversion(job.source, None, 0, error))
+        except MemoryError:
+            failure = ConversionError("out of memory", path=job.source)
+            results.append(Conversion(job.source, None, 0, failure))
     _report(progress, len(jobs), len(jobs), "")
     if on_error == "raise":
         _raise_failures(source, results)
     return results
 
 
-def _check_options(
-    to: str | None, cast: str | Mapping[str, str] | None, on_error: str
-) -> str | None:
-    names = [] if cast is None else [cast] if isinstance(cast, str) else list(cast.values())
-    for name in names:
-        element_type(name)
-    if on_error not in ("raise", "report"):
-        raise UnsupportedError(f"on_error: got {on_error!r}, expected 'raise' or 'report'")
+def _check_path(name: str, path: PathLike) -> str:
+    try:
+        decoded = os.fsdecode(path)
+        if decoded and b"\0" not in os.fsencode(decoded):
+            return decoded
+    except (TypeError, UnicodeError):
+        pass
+    raise UnsupportedError(f"{name}: got {path!r}, expected a path", given=path)
+
+
+def _check_cast(cast: Any) -> str | dict[str, str] | None:
+    # The names of the dtypes.
+    if cast is None:
+        return None
+    if isinstance(cast, Mapping):
+        return {_dtype_name(key): element_type(value).name for key, value in cast.items()}
+    return element_type(cast).name
+
+
+def _dtype_name(dtype: Any) -> str:
+    if isinstance(dtype, str) and dtype in BITS:
+        return dtype
+    try:
+        name = np.dtype(dtype).name if dtype is not None else None
+    except Exception:  # numpy raises nearly anything over what is no dtype
+        name = None
+    if name not in NUMPY_DTYPES and name not in BITS:
+        raise UnsupportedError(f"cast: not a dtype of numbers: got {dtype!r}", given=dtype)
+    return str(name)
+
+
+def _check_to(to: str | None) -> str | None:
     if to is None:
         return None
+    if not isinstance(to, str):
+        raise UnsupportedError(f"to: got {to!r}, expected a suffix", given=to)
     suffix = "." + to.lower().removeprefix(".")
     if registry.find_format(suffix) is None:
         raise UnsupportedError(f"to: nothing writes {suffix} files", given=to)
@@ -168,6 +214,13 @@ def _check_options(
 
 
 def _convert_one(job: Job, options: Options, progress: Progress | None) -> Conversion:
+    try:
+        return _convert_document(job, options, progress)
+    except RecursionError as error:  # a format of another package may not count
+        raise ConversionError("nested too deeply", path=job.source) from error
+
+
+def _convert_document(job: Job, options: Options, progress: Progress | None) -> Conversion:
     if not os.path.isdir(job.source):
         os.close(open_regular(job.source)[0])
     options = replace(options, scratch=_existing_folder(job.file or job.folder or ""))
@@ -180,8 +233,8 @@ def _convert_one(job: Job, options: Options, progress: Progress | None) -> Conve
         if progress is not None:
             document = _reporting(document, total, progress)
         _check_free(destination, options.overwrite)
-        os.makedirs(os.path.dirname(destination) or ".", exist_ok=True)
-        writer.write(destination, document, options)
+        with parents(destination, options.durable):
+            writer.write(destination, document, options)
     _report(progress, total, total, "")
     return Conversion(job.source, destination, total)
 

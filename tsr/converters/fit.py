@@ -9,9 +9,7 @@ from collections.abc import Mapping
 from math import prod
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from tsr.casting import cast_exactly
+from tsr.casting import cast_exactly, widen
 from tsr.converters.tensor import Tensor
 from tsr.dtypes import element_type, exact_cast
 from tsr.errors import ConversionError, UnsupportedError
@@ -104,39 +102,9 @@ def _cast(tensor: Tensor, wanted: str, name: str | None, path: str, lossy: bool)
 
     def change(piece: NDArray[Any], start: int) -> NDArray[Any]:
         try:
-            values = _widen(piece, tensor.dtype)
+            values = widen(piece, tensor.dtype)
             return cast_exactly(values, element, lossy, start=start, shape=tensor.shape)
         except UnsupportedError as error:
             raise ConversionError(str(error), path=path, name=name) from error
 
     return Tensor(element.name, tensor.shape, tensor.load, change)
-
-
-def _widen(piece: NDArray[Any], dtype: str) -> NDArray[Any]:
-    # The values of a dtype that numpy lacks: each has a float32, or float16, of its own.
-    if dtype == "bfloat16":  # the upper half of a float32
-        return _shifted(piece, 16, np.uint32).view(np.float32)
-    if dtype == "float8_e5m2":  # the upper half of a float16
-        return _shifted(piece, 8, np.uint16).view(np.float16)
-    if dtype == "float8_e4m3fn":
-        return np.asarray(_E4M3FN[piece])
-    return piece
-
-
-def _shifted(piece: NDArray[Any], bits: int, dtype: type[np.unsignedinteger[Any]]) -> NDArray[Any]:
-    wide: NDArray[Any] = piece.astype(dtype)
-    wide <<= bits
-    return wide
-
-
-def _e4m3fn() -> NDArray[np.float32]:
-    # 1 sign bit, 4 bits of exponent with bias 7, 3 of fraction; no infinities, all ones is NaN.
-    code = np.arange(128)
-    exponent, fraction = code >> 3, code & 7
-    normal = np.ldexp(1 + fraction / 8, exponent - 7)
-    positive = np.where(exponent > 0, normal, np.ldexp(fraction / 8, -6)).astype(np.float32)
-    positive[127] = np.nan
-    return np.concatenate([positive, -positive])
-
-
-_E4M3FN = _e4m3fn()

@@ -12,20 +12,23 @@ import errno
 import os
 import secrets
 import shutil
-from contextlib import contextmanager
+import stat
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from tsr.converters import manifest, tsr_file
 from tsr.converters.guard import guard
 from tsr.converters.names import MANIFEST, SUFFIX, FileNames, key_of, natural_order
+from tsr.converters.parents import sync
 from tsr.converters.registry import Holds
-from tsr.converters.tree import Document
+from tsr.converters.tensor import Tensor
+from tsr.converters.tree import Document, Entries
+from tsr.converters.walk import walk
 from tsr.errors import ConversionError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tsr.converters.tensor import Tensor
     from tsr.converters.tree import Options, Tree
 
 __all__ = [
@@ -55,28 +58,49 @@ def read(path: str, options: Options) -> Iterator[Document]:
         yield _read_listed(path, options)
         return
     with guard(path, "a folder of .tsr files"):
-        tree = _scan(path, options)
+        tree = _scan(path, options, Entries(path))
     if not tree:
         raise ConversionError("no .tsr file in the folder", path=path)
     yield Document(path, tree)
 
 
 def write(path: str, document: Document, options: Options) -> None:
-    """Write a folder: beside its place at first, under its name once it is complete."""
+    """Write a folder: beside its place at first, under its name once it is complete.
+
+    An empty folder that is there stays the one it is, and is filled: it may be somebody's
+    current folder, or hold a mounted disk. A folder that is replaced passes on its mode.
+    """
+    check_replaceable(path, options.overwrite)
     target = os.path.realpath(path)
-    check_replaceable(target, options.overwrite)
-    stage = os.path.join(os.path.dirname(target), f".tsr-{secrets.token_hex(8)}.tmp")
-    os.mkdir(stage)
+    exists = os.path.isdir(target)
+    replaces = exists and bool(os.listdir(target))
+    beside = target if exists and not replaces else os.path.dirname(target)
+    stage = os.path.join(beside, f".tsr-{secrets.token_hex(8)}.tmp")
     try:
+        os.mkdir(stage)
+        if replaces:  # at once, for not everybody may be allowed to look into it
+            os.chmod(stage, stat.S_IMODE(os.stat(target).st_mode) | stat.S_IRWXU)
         _fill(stage, document, options)
         if options.durable:
-            _sync_tree(stage)
-        _put_in_place(stage, target)
+            for folder, _, _ in walk(stage):
+                sync(folder)
+        if replaces:
+            check_replaceable(path, options.overwrite)  # time has passed
+            _swap(stage, target)
+        elif exists:
+            _move_into(stage, target)
+        else:
+            os.rename(stage, target)
         if options.durable:
-            _sync(os.path.dirname(target))
-    except BaseException:
-        shutil.rmtree(stage, ignore_errors=True)
+            sync(target)
+            sync(os.path.dirname(target))
+    except BaseException as error:
+        _remove(stage)
+        if isinstance(error, OSError) and str(error.filename).startswith(stage):
+            error.filename, error.filename2 = path + str(error.filename)[len(stage) :], None
         raise
+    if replaces:
+        _remove(_old(stage))
 
 
 def is_folder(path: str) -> bool:
@@ -92,25 +116,63 @@ def check_replaceable(path: str, overwrite: bool) -> None:
     FileExistsError
         Something is there that is no empty folder; with `overwrite`, that is no folder either.
     ConversionError
-        With `overwrite`: the folder there has other things in it than this module writes.
+        With `overwrite`: the folder there has other things in it than its ``tensors.json``
+        lists, or somebody is in it: this process.
     """
     if not os.path.lexists(path):
         return
     if not os.path.isdir(path) or (os.listdir(path) and not overwrite):
         advice = "; overwrite=True (--overwrite) replaces it" if os.path.isdir(path) else ""
         raise FileExistsError(errno.EEXIST, f"{os.strerror(errno.EEXIST)}{advice}", path)
-    if os.listdir(path):
-        foreign = [name for name in _files(path) if not name.endswith(SUFFIX) and name != MANIFEST]
-        if foreign or not is_folder(path):
-            found = min(foreign) if foreign else f"no {MANIFEST}"
+    if not os.listdir(path):
+        return
+    foreign = _foreign(path)
+    if foreign is not None:
+        raise ConversionError(
+            f"is not replaced, for it is no folder of tensors: it has {foreign}", path=path
+        )
+    target = os.path.realpath(path)
+    with suppress(FileNotFoundError):  # the current folder has been deleted
+        if os.path.commonpath((os.path.realpath(os.curdir), target)) == target:
             raise ConversionError(
-                f"is not replaced, for it is no folder of tensors: it has {found}", path=path
+                "is not replaced, for it is the current folder or has it inside", path=path
             )
 
 
-def _read_listed(path: str, options: Options) -> Document:
+def _foreign(path: str) -> str | None:
+    # Something in a folder that its tensors.json does not list.
+    if not is_folder(path):
+        return f"no {MANIFEST}"
+    listing = os.path.join(path, MANIFEST)
+    expected = {MANIFEST}
+
+    def note(name: str) -> Tensor:
+        if not name.endswith(SUFFIX):
+            raise ValueError(f"got the path {name!r}, expected one of a {SUFFIX} file")
+        expected.add(name)
+        return Tensor("bool", (), _not_loaded)
+
+    with guard(listing, f"a {MANIFEST}"):
+        manifest.decode(_load_listing(listing)["tree"], note, Entries(listing))
+    parents_of = {name[:at] for name in expected for at, c in enumerate(name) if c == "/"}
+    for name, kind in _contents(path):
+        if kind == "folder" and name not in parents_of:
+            return f"the folder {name}"
+        if kind == "link" or (kind == "file" and name not in expected):
+            return name
+    return None
+
+
+def _not_loaded() -> Any:
+    raise AssertionError("a tensor of which only the path counts")
+
+
+def _read_listed(
+    path: str, options: Options, entries: Entries | None = None, depth: int = 0
+) -> Document:
     # The tree that tensors.json describes.
     listing = os.path.join(path, MANIFEST)
+    entries = entries or Entries(listing)
     root = os.path.realpath(path)
     seen: set[str] = set()
 
@@ -129,13 +191,18 @@ def _read_listed(path: str, options: Options) -> Document:
         return tsr_file.open_tensor(file, options)
 
     with guard(listing, f"a {MANIFEST}"):
-        with open(listing, encoding="utf-8") as stream:
-            value = _check_listing(manifest.parse(stream.read()))
-        tree = manifest.decode(value["tree"], open_tensor)
-    unlisted = sorted({name for name in _files(path) if name.endswith(SUFFIX)} - seen)
+        value = _load_listing(listing)
+        tree = manifest.decode(value["tree"], open_tensor, entries, depth)
+    there = {name for name, kind in _contents(path) if _is_tsr(name) and kind != "folder"}
+    unlisted = sorted(there - seen)
     if unlisted:
         raise ConversionError(f"does not list {', '.join(unlisted[:5])}", path=listing)
     return Document(path, tree, value.get("metadata", {}))
+
+
+def _load_listing(listing: str) -> dict[str, Any]:
+    with open(listing, encoding="utf-8") as stream:
+        return _check_listing(manifest.parse(stream.read()))
 
 
 def _check_listing(value: Any) -> dict[str, Any]:
@@ -152,8 +219,9 @@ def _check_listing(value: Any) -> dict[str, Any]:
     return value
 
 
-def _scan(path: str, options: Options) -> dict[Any, Tree]:
+def _scan(path: str, options: Options, counter: Entries, depth: int = 0) -> dict[Any, Tree]:
     # The tree that the names of files and folders describe.
+    counter.add(depth)
     found: list[tuple[str, os.DirEntry[str]]] = []
     with os.scandir(path) as entries:
         for entry in entries:
@@ -163,17 +231,18 @@ def _scan(path: str, options: Options) -> dict[Any, Tree]:
                 if entry.is_symlink():
                     raise ConversionError("a symbolic link to a folder", path=entry.path)
                 found.append((entry.name, entry))
-            elif entry.name.endswith(SUFFIX):
-                found.append((entry.name.removesuffix(SUFFIX), entry))
+            elif _is_tsr(entry.name):
+                found.append((entry.name[: -len(SUFFIX)], entry))
     tree: dict[Any, Tree] = {}
     for name, entry in sorted(found, key=lambda item: (natural_order(item[0]), item[0])):
         child: Tree
         if not entry.is_dir():
+            counter.add(depth + 1)
             child = tsr_file.open_tensor(entry.path, options)
         elif is_folder(entry.path):
-            child = _read_listed(entry.path, options).tree
+            child = _read_listed(entry.path, options, counter, depth + 1).tree
         else:
-            child = _scan(entry.path, options)
+            child = _scan(entry.path, options, counter, depth + 1)
         if child == {}:
             continue
         key = key_of(name)
@@ -183,12 +252,19 @@ def _scan(path: str, options: Options) -> dict[Any, Tree]:
     return tree
 
 
-def _files(path: str) -> Iterator[str]:
-    # Every file in a folder and the folders in it, relative to it, with / between.
-    for folder, _, names in os.walk(path):
+def _contents(path: str) -> Iterator[tuple[str, str]]:
+    # All in a folder and the folders in it, relative to it, with / between; and what it is.
+    for folder, folders, names in walk(path):
         prefix = os.path.relpath(folder, path).replace(os.sep, "/") + "/"
+        prefix = prefix.removeprefix("./")
+        for name in folders:
+            yield prefix + name, "folder"
         for name in names:
-            yield prefix.removeprefix("./") + name
+            yield prefix + name, "link" if os.path.islink(os.path.join(folder, name)) else "file"
+
+
+def _is_tsr(name: str) -> bool:
+    return name.lower().endswith(SUFFIX)
 
 
 def _fill(stage: str, document: Document, options: Options) -> None:
@@ -212,28 +288,44 @@ def _fill(stage: str, document: Document, options: Options) -> None:
             os.fsync(file.fileno())
 
 
-def _put_in_place(stage: str, target: str) -> None:
-    if not os.path.isdir(target) or not os.listdir(target):
-        os.rename(stage, target)
-        return
-    old = f"{stage}.old"
-    os.rename(target, old)
+def _old(stage: str) -> str:
+    return f"{stage}.old"
+
+
+def _swap(stage: str, target: str) -> None:
+    # Leaves the old folder beside the new one.
+    shutil.copymode(target, stage)
+    os.rename(target, _old(stage))
     try:
         os.rename(stage, target)
     except BaseException:
-        os.rename(old, target)
+        os.rename(_old(stage), target)
         raise
-    shutil.rmtree(old)
 
 
-def _sync_tree(path: str) -> None:
-    for folder, _, _ in os.walk(path):
-        _sync(folder)
-
-
-def _sync(path: str) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
+def _move_into(stage: str, target: str) -> None:
+    # The folder `stage`, the only thing in `target`, gives place to what is in it.
+    if os.listdir(target) != [os.path.basename(stage)]:
+        raise OSError(errno.ENOTEMPTY, os.strerror(errno.ENOTEMPTY), target)
+    placed = []
     try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        # What has no listing yet is not taken for a whole folder.
+        for name in sorted(os.listdir(stage), key=lambda name: (name == MANIFEST, name)):
+            os.rename(os.path.join(stage, name), os.path.join(target, name))
+            placed.append(name)
+        os.rmdir(stage)
+    except BaseException:
+        for name in reversed(placed):
+            os.rename(os.path.join(target, name), os.path.join(stage, name))
+        raise
+
+
+def _remove(path: str) -> None:
+    # A folder of this module, read-only ones in it too. A failure is none of what was asked for:
+    # the new folder stands, or another error is on its way.
+    with suppress(OSError, ConversionError):
+        os.chmod(path, stat.S_IRWXU)
+        for folder, folders, _ in walk(path):
+            for name in folders:
+                os.chmod(os.path.join(folder, name), stat.S_IRWXU)
+    shutil.rmtree(path, ignore_errors=True)

@@ -15,8 +15,10 @@ __all__ = ["guard"]
 
 
 @contextmanager
-def guard(path: str, what: str, name: str | None = None) -> Iterator[None]:
-    """Blame the file for whatever a library raises over it.
+def guard(
+    path: str, what: str, name: str | None = None, *, writing: bool = False
+) -> Iterator[None]:
+    """Blame the file for whatever a library raises over it: one that is read, or written.
 
     Broken bytes make them raise nearly anything: struct.error, KeyError, RuntimeError... Errors
     of this package pass as they are, and so do those of the operating system: they have a
@@ -30,4 +32,5 @@ def guard(path: str, what: str, name: str | None = None) -> Iterator[None]:
         if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
             raise
         reason = str(error) or type(error).__name__
-        raise ConversionError(f"not readable as {what}: {reason}", path=path, name=name) from error
+        able = "writable" if writing else "readable"
+        raise ConversionError(f"not {able} as {what}: {reason}", path=path, name=name) from error

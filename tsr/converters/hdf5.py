@@ -8,14 +8,19 @@ have no place in a tree. Links that lead out of the file are never followed. Rai
 
 from __future__ import annotations
 
+import os
+import stat
 from contextlib import contextmanager
+from math import prod
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from tsr.atomic import AtomicFile
 from tsr.converters.guard import guard
 from tsr.converters.registry import Holds
 from tsr.converters.tensor import NUMPY_DTYPES, Tensor, scratch_array, tiles
-from tsr.converters.tree import Document
+from tsr.converters.tree import DEPTH_MAX, Document, Entries
 from tsr.errors import ConversionError
 from tsr.extras import require
 
@@ -33,6 +38,12 @@ DIMENSION_MAX = 2**63 - 1
 
 _WHAT = "an HDF5 file"
 
+# What the owner of a file needs for the library to open it.
+_OPENED = stat.S_IRUSR | stat.S_IWUSR
+
+# A compressed chunk is decompressed whole, and a small file can claim any size for it.
+CHUNK_BYTES_MAX = 1 << 28
+
 
 @contextmanager
 def read(path: str, options: Options) -> Iterator[Document]:
@@ -42,18 +53,28 @@ def read(path: str, options: Options) -> Iterator[Document]:
         file = h5py.File(path, "r")
     with file:
         with guard(path, _WHAT):
-            tree = _Reader(h5py, path, options).group(file)
+            tree, _ = _Reader(h5py, path, options).group(file["/"])
         yield Document(path, tree)
 
 
 def write(path: str, document: Document, options: Options) -> None:
     """Write a file, piece by piece."""
     h5py = require("h5py", "formats", "an HDF5 file")
-    with (
-        AtomicFile(path, options.durable) as target,
-        h5py.File(target.path, "w", track_order=True) as file,
-    ):
-        _write_group(file, document.tree, path, options)
+    _check_names(document.tree, path, options)
+    with AtomicFile(path, options.durable) as target:
+        mode = stat.S_IMODE(os.stat(target.path).st_mode)
+        is_closed = mode & _OPENED != _OPENED  # like the file that it is to replace
+        if is_closed:
+            os.chmod(target.path, mode | _OPENED)
+        with _writing(path):
+            file = h5py.File(target.path, "w", track_order=True)
+        try:
+            _write_group(file, document.tree, path)
+        finally:
+            with _writing(path):
+                file.close()
+        if is_closed:
+            os.chmod(target.path, mode)
 
 
 class _Reader:
@@ -63,13 +84,25 @@ class _Reader:
         self._h5py = h5py
         self._path = path
         self._options = options
+        self._entries = Entries(path)
+        # What became of each group, how many entries that are and how deep they nest: hard links
+        # can lead to one in more ways than could ever be followed. None: it is being converted.
+        self._groups: dict[Any, tuple[dict[str, Any], int, int] | None] = {}
 
-    def group(self, group: Any, outer: tuple[Any, ...] = ()) -> dict[str, Any]:
-        """Convert a group, which lies in the groups `outer`."""
+    def group(self, group: Any, depth: int = 0) -> tuple[dict[str, Any], int]:
+        """Convert a group, to which `depth` keys lead; gives how deep it nests, too."""
+        if group in self._groups:
+            known = self._groups[group]
+            if known is None:
+                raise self._refuse("a group that contains itself", group.name)
+            tree, count, height = known
+            self._entries.add(depth + height, count)
+            return tree, height
+        self._groups[group] = None
+        before, height = self._entries.count, 0
+        self._entries.add(depth)
         self._check_attributes(group)
-        if group in outer:
-            raise self._refuse("a group that contains itself", group.name)
-        tree: dict[str, Any] = {}
+        tree = {}
         for key in group:
             name = f"{group.name.rstrip('/')}/{key}"
             if not isinstance(group.get(key, getlink=True), self._h5py.HardLink):
@@ -77,12 +110,16 @@ class _Reader:
                 continue
             child = group[key]
             if isinstance(child, self._h5py.Group):
-                tree[key] = self.group(child, (*outer, group))
+                tree[key], inner = self.group(child, depth + 1)
+                height = max(height, inner + 1)
             elif isinstance(child, self._h5py.Dataset):
+                self._entries.add(depth + 1)
                 tree[key] = self._dataset(child)
+                height = max(height, 1)
             else:
                 self._lose("a named datatype", name)
-        return tree
+        self._groups[group] = tree, self._entries.count - before, height
+        return tree, height
 
     def _dataset(self, dataset: Any) -> Tensor:
         self._check_attributes(dataset)
@@ -95,10 +132,18 @@ class _Reader:
             raise self._refuse(f"dtype {dataset.dtype}", name)
         if self._h5py.check_enum_dtype(dataset.dtype) is not None:
             self._lose("the names of an enumeration", name)
+        if dataset.chunks is not None and _is_filled(dataset):
+            size = prod(dataset.chunks) * dataset.dtype.itemsize
+            if size > CHUNK_BYTES_MAX:
+                raise self._refuse(f"a chunk of {size} bytes, more than {CHUNK_BYTES_MAX},", name)
 
         def load() -> Any:
             with guard(self._path, _WHAT, name):
-                return dataset if dataset.chunks is None else self._by_chunks(dataset)
+                if dataset.chunks is None:
+                    return dataset
+                if not _is_filled(dataset):
+                    return np.broadcast_to(dataset.fillvalue, dataset.shape)
+                return self._by_chunks(dataset)
 
         return Tensor(dataset.dtype.name, dataset.shape, load)
 
@@ -124,14 +169,50 @@ class _Reader:
         return ConversionError(f"{what} cannot be converted", path=self._path, name=name)
 
 
-def _write_group(group: Any, tree: Any, path: str, options: Options) -> None:
+def _is_filled(dataset: Any) -> bool:
+    # Whether a chunk of it was ever written; where not, reading might make whole ones.
+    return bool(dataset.id.get_num_chunks())
+
+
+def _check_names(tree: Any, path: str, options: Options) -> None:
     for key, child in tree.items():
         # The caller's own name for a single array may lead into groups.
-        if key in ("", ".", "..") or "\0" in key or ("/" in key and key != options.dataset):
+        parts = key.split("/") if key == options.dataset else [key]
+        if len(parts) > DEPTH_MAX or not all(map(_is_name, parts)):
             raise ConversionError("HDF5 cannot keep this name", path=path, name=repr(key))
         if not isinstance(child, Tensor):
-            _write_group(group.create_group(key, track_order=True), child, path, options)
+            _check_names(child, path, options)
+
+
+def _is_name(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return name not in ("", ".", "..") and not {"/", "\0"} & {*name}
+
+
+def _write_group(group: Any, tree: Any, path: str) -> None:
+    for key, child in tree.items():
+        if not isinstance(child, Tensor):
+            with _writing(path):
+                inner = group.create_group(key, track_order=True)
+            _write_group(inner, child, path)
             continue
-        dataset = group.create_dataset(key, child.shape, child.storage)
+        with _writing(path):
+            dataset = group.create_dataset(key, child.shape, child.storage)
         for place, piece in child.pieces():
-            dataset[place or ...] = piece
+            with _writing(path):
+                dataset[place or ...] = piece
+
+
+@contextmanager
+def _writing(path: str) -> Iterator[None]:
+    # Errors of the library, which are about the temporary file, become ones of the target.
+    with guard(path, _WHAT, writing=True):
+        try:
+            yield
+        except OSError as error:
+            if error.errno is None:
+                raise
+            raise OSError(error.errno, os.strerror(error.errno), path) from error

@@ -26,7 +26,7 @@ from tsr.converters.tree import get_notes, set_notes
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tsr.converters.tree import Tree
+    from tsr.converters.tree import Entries, Tree
 
 __all__ = ["decode", "dump", "encode", "no_tensor", "parse"]
 
@@ -70,8 +70,27 @@ def encode(
     return tree
 
 
-def decode(value: Any, open_tensor: Callable[[str], Tensor]) -> Any:
-    """Make the tree of a JSON value; `open_tensor` gives the tensor for a path."""
+def decode(
+    value: Any, open_tensor: Callable[[str], Tensor], entries: Entries, depth: int = 0
+) -> Any:
+    """Make the tree of a JSON value.
+
+    Parameters
+    ----------
+    value : object
+    open_tensor : callable
+        Gives the tensor for a path.
+    entries : Entries
+        Counts what is found.
+    depth : int
+        How many keys lead to `value`.
+
+    Raises
+    ------
+    ConversionError
+        It nests too deeply, or has too many entries.
+    """
+    entries.add(depth)
     if isinstance(value, str):
         return open_tensor(value)
     if value is None or isinstance(value, (bool, int, float)):
@@ -82,11 +101,13 @@ def decode(value: Any, open_tensor: Callable[[str], Tensor]) -> Any:
         if kind in _DICTS and (not extra or (extra == [_NOTES] and kind == "OrderedDict")):
             made = _DICTS[kind]()
             for key, child in _items(content):
-                made[key] = decode(child, open_tensor)
-            notes = decode(value[_NOTES], no_tensor) if extra else None
+                made[key] = decode(child, open_tensor, entries, depth + 1)
+            notes = decode(value[_NOTES], no_tensor, entries, depth + 1) if extra else None
             return set_notes(made, notes)
         if kind in _SEQUENCES and isinstance(content, list) and not extra:
-            return _SEQUENCES[kind](decode(child, open_tensor) for child in content)
+            return _SEQUENCES[kind](
+                decode(child, open_tensor, entries, depth + 1) for child in content
+            )
         if kind == "str" and isinstance(content, str) and not extra:
             return content
         if kind == "float" and isinstance(content, str) and not extra:

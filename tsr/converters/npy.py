@@ -139,7 +139,14 @@ def read_layout(
         if reader is None:  # 3.0 is for records whose fields have names beyond Latin-1
             what = "holds records, not numbers" if version == (3, 0) else "is not known"
             raise ConversionError(f"version {version} {what}", path=path, name=name)
-        shape, fortran_order, dtype = reader(file)
+        try:
+            shape, fortran_order, dtype = reader(file)
+        except MemoryError as error:  # what Python's parser calls an expression that nests deeply
+            raise ConversionError(
+                "the header is no dict of plain values", path=path, name=name
+            ) from error
+        if not all(type(dim) is int for dim in shape):
+            raise ValueError(f"shape is not valid: {shape}")
     if dtype.hasobject:
         raise ConversionError(
             "holds pickled Python objects, which are never unpickled", path=path, name=name

@@ -22,7 +22,7 @@ from tsr.converters import npy
 from tsr.converters.guard import guard
 from tsr.converters.registry import Holds
 from tsr.converters.tensor import PIECE_BYTES, Tensor, scratch_file
-from tsr.converters.tree import Document
+from tsr.converters.tree import Document, Entries
 from tsr.errors import ConversionError
 
 if TYPE_CHECKING:
@@ -61,7 +61,9 @@ def read(path: str, options: Options) -> Iterator[Document]:
         archive = zipfile.ZipFile(path)
     with archive:
         tree: dict[str, Any] = {}
+        entries = Entries(path)
         for member in archive.infolist():
+            entries.add(1)
             name = member.filename.removesuffix(_SUFFIX)
             if name == member.filename:
                 if options.lossy:

@@ -9,10 +9,15 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from tsr.converters.folder import is_folder
 from tsr.converters.registry import Format, Holds, find_format, folder_format, suffix_of
+from tsr.converters.walk import walk
 from tsr.errors import ConversionError
+
+if TYPE_CHECKING:
+    from tsr.errors import TSRError
 
 __all__ = ["TSR", "Job", "check_apart", "is_batch", "plan_batch", "plan_one"]
 
@@ -69,6 +74,12 @@ def plan_one(source: str, destination: str, to: str | None) -> Job:
             "makes it a folder of .tsr files",
             path=destination,
         )
+    if to is not None and not into and _contradicts(found, to):
+        raise ConversionError(
+            f"ends with {found}, and to={to!r} (--to) asks for another format; a / at the end "
+            "makes it a folder",
+            path=destination,
+        )
     suffix = to or (found if found and not into else TSR)
     target = destination.rstrip("/") or "/"
     if into:
@@ -83,15 +94,25 @@ def plan_one(source: str, destination: str, to: str | None) -> Job:
     return job
 
 
-def plan_batch(source: str, destination: str, to: str | None) -> list[Job]:
+def plan_batch(
+    source: str, destination: str, to: str | None
+) -> tuple[list[Job], dict[str, TSRError | OSError]]:
     """Plan the conversion of each file in a folder and the folders in it.
 
     Files that nothing reads are left out, as are hidden ones and what is in `destination`.
+
+    Returns
+    -------
+    jobs : list of Job
+    errors : dict of str to Exception
+        By path, what cannot be looked into: folders without permission, and symbolic links to
+        folders, which are never followed.
     """
     if os.path.realpath(source) == os.path.realpath(destination):
         raise ConversionError("source and destination are the same folder", path=source)
     jobs = []
-    for path in _convertible(source, os.path.realpath(destination)):
+    paths, errors = _convertible(source, os.path.realpath(destination))
+    for path in paths:
         relative = os.path.relpath(path, source)
         base = os.path.join(destination, relative)
         if not os.path.isdir(path):
@@ -99,10 +120,10 @@ def plan_batch(source: str, destination: str, to: str | None) -> list[Job]:
         suffix = to or TSR
         folder = base if suffix == TSR else None
         jobs.append(Job(path, _reader(path), suffix, base + suffix, folder))
-    if not jobs:
+    if not jobs and not errors:
         raise ConversionError("nothing in the folder can be converted", path=source)
     _check_collisions(jobs)
-    return jobs
+    return jobs, errors
 
 
 def check_apart(source: str, folder: str) -> None:
@@ -112,6 +133,11 @@ def check_apart(source: str, folder: str) -> None:
         raise ConversionError(
             f"one of source and destination {folder} lies inside the other", path=source
         )
+
+
+def _contradicts(found: str, to: str) -> bool:
+    known = find_format(found) if found else None
+    return known is not None and known is not find_format(to)
 
 
 def _is_into(destination: str) -> bool:
@@ -134,22 +160,25 @@ def _reader(source: str) -> Format:
     return reader
 
 
-def _convertible(source: str, excluded: str) -> list[str]:
+def _convertible(source: str, excluded: str) -> tuple[list[str], dict[str, TSRError | OSError]]:
     # Every file that can be converted, and every folder that counts as one.
-    found = []
-    for folder, folders, names in os.walk(source):
+    found: list[str] = []
+    errors: dict[str, TSRError | OSError] = {}
+    for folder, folders, names in walk(source, errors.__setitem__):
         inner = [os.path.join(folder, name) for name in folders if not name.startswith(".")]
-        found += [path for path in inner if is_folder(path) and os.path.realpath(path) != excluded]
-        folders[:] = [
-            os.path.basename(path)
-            for path in inner
-            if not is_folder(path) and os.path.realpath(path) != excluded
-        ]
+        inner = [path for path in inner if os.path.realpath(path) != excluded]
+        found += [path for path in inner if is_folder(path)]
+        folders[:] = [os.path.basename(path) for path in inner if not is_folder(path)]
         for name in names:
-            suffix = suffix_of(name)
-            if suffix and not name.startswith(".") and find_format(suffix) is not None:
-                found.append(os.path.join(folder, name))
-    return sorted(found)
+            path, suffix = os.path.join(folder, name), suffix_of(name)
+            if name.startswith("."):
+                continue
+            if os.path.isdir(path):
+                if os.path.realpath(path) != excluded:
+                    errors[path] = ConversionError("a symbolic link to a folder", path=path)
+            elif suffix and find_format(suffix) is not None:
+                found.append(path)
+    return sorted(found), errors
 
 
 def _check_collisions(jobs: list[Job]) -> None:

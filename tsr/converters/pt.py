@@ -25,7 +25,7 @@ from tsr.atomic import AtomicFile
 from tsr.converters.guard import guard
 from tsr.converters.registry import Holds
 from tsr.converters.tensor import BITS, Tensor, scratch_file
-from tsr.converters.tree import Document, rebuild, set_notes, tensors
+from tsr.converters.tree import Document, Entries, rebuild, set_notes, tensors
 from tsr.errors import ConversionError, MissingExtraError
 from tsr.extras import require
 
@@ -49,11 +49,7 @@ DIMENSION_MAX = 2**63 - 1
 # Before this version weights_only=True can run code (CVE-2025-32434).
 _TORCH_MIN = (2, 6)
 
-# A pickle can nest and repeat without end: no checkpoint comes near these.
-DEPTH_MAX = 100
-ENTRIES_MAX = 1_000_000
-
-# A mapping keeps its file open, and a process may open some thousand files.
+# A mapping keeps its file open. No more than this, and a quarter of what the process may open.
 MAPPINGS_MAX = 256
 
 # Where a tensor begins in the scratch file: at a multiple of what any dtype needs.
@@ -122,16 +118,11 @@ class _Reader:
     def __init__(self, torch: Any, path: str):
         self._torch = torch
         self._path = path
-        self._entries = 0
+        self._entries = Entries(path)
 
     def convert(self, value: Any, names: tuple[str, ...] = ()) -> Any:
         """Convert a value and all in it; `names` says where it stands."""
-        self._entries += 1
-        if len(names) > DEPTH_MAX or self._entries > ENTRIES_MAX:
-            raise ConversionError(
-                f"nested deeper than {DEPTH_MAX} or more than {ENTRIES_MAX} entries",
-                path=self._path,
-            )
+        self._entries.add(len(names))
         kind = type(value)
         if isinstance(value, self._torch.Tensor):
             return self._tensor(value, names)
@@ -190,6 +181,7 @@ def _gather(document: Document, scratch: IO[bytes]) -> Iterator[NDArray[Any]]:
     # their file as torch wants them stay there, the others are copied to the scratch file.
     gathered: list[NDArray[Any] | int] = []
     mappings: set[int] = set()
+    mappings_max = _mappings_max()
     dtypes_at: dict[int, str] = {}
     for tensor in tensors(document.tree):
         elements = tensor.load()
@@ -200,7 +192,7 @@ def _gather(document: Document, scratch: IO[bytes]) -> Iterator[NDArray[Any]]:
                 mappings.add(id(owner))
             # torch refuses to save the same memory under two dtypes.
             alike = dtypes_at.setdefault(address, tensor.dtype) == tensor.dtype
-            if alike and len(mappings) <= MAPPINGS_MAX:
+            if alike and len(mappings) <= mappings_max:
                 gathered.append(np.asarray(elements))
                 continue
         scratch.seek(math.ceil(scratch.tell() / _ALIGNMENT) * _ALIGNMENT)
@@ -212,6 +204,15 @@ def _gather(document: Document, scratch: IO[bytes]) -> Iterator[NDArray[Any]]:
             yield np.ndarray(tensor.shape, tensor.storage, memory, found)
         else:
             yield found
+
+
+def _mappings_max() -> int:
+    try:
+        import resource
+    except ImportError:  # Windows
+        return MAPPINGS_MAX
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    return MAPPINGS_MAX if limit == resource.RLIM_INFINITY else min(MAPPINGS_MAX, limit // 4)
 
 
 def _memory(scratch: IO[bytes]) -> Any:

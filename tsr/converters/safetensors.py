@@ -22,7 +22,7 @@ from tsr.converters import manifest
 from tsr.converters.guard import guard
 from tsr.converters.registry import Holds
 from tsr.converters.tensor import Tensor, storage_of
-from tsr.converters.tree import Document, get_notes, set_notes
+from tsr.converters.tree import Document, Entries, get_notes, set_notes
 from tsr.errors import ConversionError
 from tsr.extras import require
 
@@ -68,11 +68,15 @@ def read(path: str, options: Options) -> Iterator[Document]:
         start = _LENGTH.size + length
         header = manifest.parse(data[_LENGTH.size : start].tobytes().decode())
         metadata = header.pop(_METADATA, {})
+        entries = Entries(path)
+        entries.add(1, len(header))
         tree: dict[Any, Tree] = {
             name: _tensor(name, entry, data[start:], path) for name, entry in header.items()
         }
         if _NOTES in metadata:
-            notes = manifest.decode(manifest.parse(metadata.pop(_NOTES)), manifest.no_tensor)
+            notes = manifest.decode(
+                manifest.parse(metadata.pop(_NOTES)), manifest.no_tensor, entries, 1
+            )
             tree = set_notes(OrderedDict(tree), notes)
         document = Document(path, tree, metadata)
     yield document

@@ -17,7 +17,23 @@ from tsr.errors import ConversionError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-__all__ = ["Document", "Options", "Tree", "get_notes", "rebuild", "select", "set_notes", "tensors"]
+__all__ = [
+    "DEPTH_MAX",
+    "ENTRIES_MAX",
+    "Document",
+    "Entries",
+    "Options",
+    "Tree",
+    "get_notes",
+    "rebuild",
+    "select",
+    "set_notes",
+    "tensors",
+]
+
+# A small file can nest and repeat without end: no checkpoint comes near these.
+DEPTH_MAX = 100
+ENTRIES_MAX = 1_000_000
 
 Scalar: TypeAlias = "str | int | float | bool | None"
 Tree: TypeAlias = "Tensor | Scalar | dict[Any, Tree] | list[Tree] | tuple[Tree, ...]"
@@ -76,6 +92,34 @@ class Options:
     overwrite: bool = False
     durable: bool | None = None
     scratch: str = "."
+
+
+class Entries:
+    """Counts what a reader finds in a file, and refuses what has no end.
+
+    Parameters
+    ----------
+    path : str
+        The file, for errors.
+
+    Attributes
+    ----------
+    count : int
+        What was found so far.
+    """
+
+    def __init__(self, path: str):
+        self._path = path
+        self.count = 0
+
+    def add(self, depth: int, count: int = 1) -> None:
+        """Count entries; `depth` keys lead to the deepest of them."""
+        self.count += count
+        if depth > DEPTH_MAX or self.count > ENTRIES_MAX:
+            raise ConversionError(
+                f"nested deeper than {DEPTH_MAX} or more than {ENTRIES_MAX} entries",
+                path=self._path,
+            )
 
 
 def tensors(tree: Tree) -> Iterator[Tensor]:
