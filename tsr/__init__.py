@@ -7,9 +7,13 @@ used, so that reading a header needs no numpy and reading an array no torch.
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+
+# Type checkers take it for true, as typing's; importing typing would take as long as Python.
+TYPE_CHECKING = False
 
 if TYPE_CHECKING:
+    from typing import Any
+
     import tsr.torch as torch
     from tsr.converters import convert
     from tsr.errors import (

@@ -77,19 +77,13 @@ class AtomicFile:
 
     def __enter__(self) -> Self:
         try:
-            status = os.lstat(self._target)
-            if stat.S_ISLNK(status.st_mode):
-                status = os.stat(self._target)
-                # A link can lead to a pipe, which has no other path: /dev/stdout.
-                if stat.S_ISREG(status.st_mode):
-                    self._target = os.path.realpath(self._target)
+            status: os.stat_result | None = os.lstat(self._target)
         except FileNotFoundError:
             status = None
-            self._target = (
-                os.path.realpath(self._target) if os.path.islink(self._target) else self._target
-            )
         except ValueError as error:
             raise UnsupportedError(f"path: got {self._target!r}: {error}") from error
+        if status is not None and stat.S_ISLNK(status.st_mode):
+            status = self._follow_link()
         if status is not None and not stat.S_ISREG(status.st_mode):
             self._open_irregular(status.st_mode)
             return self
@@ -160,6 +154,17 @@ class AtomicFile:
                     continue
                 error.filename = self._target
                 raise
+
+    def _follow_link(self) -> os.stat_result | None:
+        # What the target leads to; None if that is still to be made.
+        try:
+            status = os.stat(self._target)
+        except FileNotFoundError:
+            status = None
+        # A link can lead to a pipe, which has no other path: /dev/stdout.
+        if status is None or stat.S_ISREG(status.st_mode):
+            self._target = os.path.realpath(self._target)
+        return status
 
     def _open_irregular(self, mode: int) -> None:
         if stat.S_ISDIR(mode):
