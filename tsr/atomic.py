@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-__all__ = ["AtomicFile"]
+__all__ = ["AtomicFile", "sync_directory"]
 
 _FLAGS = (
     os.O_RDWR
@@ -116,7 +116,7 @@ class AtomicFile:
             if self.path is not self._target:
                 os.replace(self.path, self._target)
                 if self._durable:
-                    _sync_directory(os.path.dirname(self._target))
+                    sync_directory(os.path.dirname(self._target))
         except BaseException as failure:
             self._discard(failure)
             raise
@@ -185,10 +185,11 @@ class AtomicFile:
             os.unlink(self.path)
 
 
-def _sync_directory(directory: str) -> None:
+def sync_directory(path: str) -> None:
+    """Have the entries of a directory survive a loss of power."""
     if not hasattr(os, "O_DIRECTORY"):
         return  # Windows: directories have no descriptors
-    descriptor = os.open(directory or ".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    descriptor = os.open(path or ".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
     finally:

@@ -184,7 +184,7 @@ def dumps_into(
 
 def _prepare(array: ArrayLike, cast: DTypeLike | None) -> tuple[NDArray[Any], ElementType]:
     # The array as a plain ndarray, and the element type to write it with.
-    source = array if type(array) is np.ndarray else _as_ndarray(array)
+    source = array if type(array) is ndarray else _as_ndarray(array)
     if cast is None:
         element = _ELEMENTS.get(source.dtype)
         return source, element if element is not None else element_type(source.dtype)

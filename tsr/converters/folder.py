@@ -16,10 +16,10 @@ import stat
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
+from tsr.atomic import sync_directory
 from tsr.converters import manifest, tsr_file
 from tsr.converters.guard import guard
 from tsr.converters.names import MANIFEST, SUFFIX, FileNames, key_of, natural_order
-from tsr.converters.parents import sync
 from tsr.converters.registry import Holds
 from tsr.converters.tensor import Tensor
 from tsr.converters.tree import Document, Entries
@@ -83,7 +83,7 @@ def write(path: str, document: Document, options: Options) -> None:
         _fill(stage, document, options)
         if options.durable:
             for folder, _, _ in walk(stage):
-                sync(folder)
+                sync_directory(folder)
         if replaces:
             check_replaceable(path, options.overwrite)  # time has passed
             _swap(stage, target)
@@ -92,12 +92,14 @@ def write(path: str, document: Document, options: Options) -> None:
         else:
             os.rename(stage, target)
         if options.durable:
-            sync(target)
-            sync(os.path.dirname(target))
+            sync_directory(target)
+            sync_directory(os.path.dirname(target))
     except BaseException as error:
         _remove(stage)
         if isinstance(error, OSError) and str(error.filename).startswith(stage):
-            error.filename, error.filename2 = path + str(error.filename)[len(stage) :], None
+            error.filename = path + str(error.filename)[len(stage) :]
+            if error.filename2 is not None:
+                del error.filename2
         raise
     if replaces:
         _remove(_old(stage))

@@ -6,10 +6,12 @@ import os
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
+from tsr.atomic import sync_directory
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["parents", "sync"]
+__all__ = ["parents"]
 
 
 @contextmanager
@@ -39,20 +41,11 @@ def parents(path: str, durable: bool | None) -> Iterator[None]:
             made.append(folder)
         if durable:
             for folder in made:
-                sync(folder)
-                sync(os.path.dirname(folder) or ".")
+                sync_directory(folder)
+                sync_directory(os.path.dirname(folder))
         yield
     except BaseException:
         for folder in reversed(made):
             with suppress(OSError):  # somebody else put something there
                 os.rmdir(folder)
         raise
-
-
-def sync(path: str) -> None:
-    """Have the entries of a folder survive a loss of power."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
