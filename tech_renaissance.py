@@ -18,12 +18,13 @@ if TYPE_CHECKING:
     import os
 
     import torch
-    from numpy.typing import ArrayLike
+
+    from tsr.buffers import ArrayObject
 
 __all__ = ["TSRError", "export_tsr", "import_tsr"]
 
 
-def export_tsr(tensor: torch.Tensor | ArrayLike, filename: str | os.PathLike[str]) -> None:
+def export_tsr(tensor: torch.Tensor | ArrayObject, filename: str | os.PathLike[str]) -> None:
     """Write a torch tensor or numpy array as a TSR v1 file.
 
     Parameters

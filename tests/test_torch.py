@@ -164,7 +164,7 @@ def test_seed_names(target: Path) -> None:
     tech_renaissance.export_tsr(np.float32(3), target)
     assert tech_renaissance.import_tsr(target).item() == 3
     with pytest.raises(tech_renaissance.TSRError, match="got list"):
-        tech_renaissance.export_tsr([1.0], target)
+        tech_renaissance.export_tsr([1.0], target)  # type: ignore[arg-type] # the test
     target.write_bytes(b"no tensor")
     with pytest.raises(tech_renaissance.TSRError):
         tech_renaissance.import_tsr(target)

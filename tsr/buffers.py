@@ -1,8 +1,11 @@
-"""Any contiguous buffer -> its bytes, without a copy. Raises `UnsupportedError` for the rest."""
+"""What holds numbers in memory: any contiguous buffer -> its bytes, without a copy.
+
+Raises `UnsupportedError` for what is no such buffer.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from tsr.errors import UnsupportedError
 
@@ -10,10 +13,20 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from typing_extensions import Buffer
 
-__all__ = ["BytesLike", "bytes_view"]
+__all__ = ["ArrayObject", "BytesLike", "SupportsArray", "bytes_view"]
 
 # numpy's arrays are buffers, which its type hints say only from Python 3.12 on.
 BytesLike: TypeAlias = "Buffer | NDArray[Any]"
+
+
+class SupportsArray(Protocol):
+    """Whatever converts itself to an array: one of numpy's, or a tensor of torch's."""
+
+    def __array__(self) -> Any: ...
+
+
+# What can be written. Narrower than numpy's ArrayLike: no list, no Python number.
+ArrayObject: TypeAlias = "SupportsArray | Buffer"
 
 
 def bytes_view(data: BytesLike, what: str = "source") -> bytes | memoryview:

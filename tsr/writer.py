@@ -29,9 +29,9 @@ from tsr.streams import check_binary, stream_name
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from numpy.typing import ArrayLike, DTypeLike, NDArray
+    from numpy.typing import DTypeLike, NDArray
 
-    from tsr.buffers import BytesLike
+    from tsr.buffers import ArrayObject, BytesLike
     from tsr.dtypes import ElementType
     from tsr.streams import BinaryWriter
 
@@ -52,7 +52,7 @@ _STARTS = {element.numpy: header_starts(element) for element in ELEMENT_TYPES}
 
 def save(
     target: Target,
-    array: ArrayLike,
+    array: ArrayObject,
     *,
     cast: DTypeLike | None = None,
     lossy: bool = False,
@@ -107,7 +107,7 @@ def save(
         )
 
 
-def dumps(array: ArrayLike, *, cast: DTypeLike | None = None, lossy: bool = False) -> bytes:
+def dumps(array: ArrayObject, *, cast: DTypeLike | None = None, lossy: bool = False) -> bytes:
     """Encode an array as the bytes of a TSR v1 file.
 
     Parameters
@@ -137,7 +137,7 @@ def dumps(array: ArrayLike, *, cast: DTypeLike | None = None, lossy: bool = Fals
 
 
 def dumps_into(
-    buffer: BytesLike, array: ArrayLike, *, cast: DTypeLike | None = None, lossy: bool = False
+    buffer: BytesLike, array: ArrayObject, *, cast: DTypeLike | None = None, lossy: bool = False
 ) -> int:
     """Encode an array as a TSR v1 file into a buffer.
 
@@ -182,7 +182,7 @@ def dumps_into(
     return size
 
 
-def _prepare(array: ArrayLike, cast: DTypeLike | None) -> tuple[NDArray[Any], ElementType]:
+def _prepare(array: ArrayObject, cast: DTypeLike | None) -> tuple[NDArray[Any], ElementType]:
     # The array as a plain ndarray, and the element type to write it with.
     source = array if type(array) is ndarray else _as_ndarray(array)
     if cast is None:
@@ -227,7 +227,7 @@ def _converts_itself(array: Any) -> bool:
 
 
 def _encode(
-    array: ArrayLike, cast: DTypeLike | None, lossy: bool
+    array: ArrayObject, cast: DTypeLike | None, lossy: bool
 ) -> tuple[int, Iterable[bytes | memoryview]]:
     # The size of the file, and its bytes piece by piece.
     if (type(array) is ndarray and cast is None
