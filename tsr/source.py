@@ -98,7 +98,8 @@ def validate(source: Source, *, strict: bool = True) -> list[FormatError]:
     Returns
     -------
     list of FormatError
-        In file order; empty for a valid file. The first is what `tsr.load` raises.
+        In file order; empty for a valid file. The first is what `tsr.load` raises. A wrong
+        magic stands alone: what follows it is no header of this format.
 
     Raises
     ------
