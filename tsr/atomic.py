@@ -126,10 +126,13 @@ class AtomicFile:
         try:
             if _HAS_FALLOCATE:
                 os.posix_fallocate(self.descriptor, 0, size)
-            else:
-                os.truncate(self.descriptor, size)
+                return
         except OverflowError as error:
             raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), self._target) from error
+        except OSError as error:
+            if error.errno not in (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS):
+                raise
+        os.truncate(self.descriptor, size)  # where nothing reserves room, at least the size
 
     def write(self, data: Any) -> None:
         """Write all of a bytes-like object: one system call may take less."""

@@ -13,6 +13,7 @@ from tsr.casting import cast_exactly, widen
 from tsr.converters.tensor import Tensor
 from tsr.dtypes import element_type, exact_cast
 from tsr.errors import ConversionError, UnsupportedError
+from tsr.header import PAYLOAD_MAX
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
     from tsr.converters.tree import Options
 
 __all__ = ["fit"]
-
-_EXTENT_MAX = 2**63 - 1
 
 
 def fit(
@@ -65,8 +64,8 @@ def _check_shape(tensor: Tensor, name: str, path: str, target: Format, label: st
         limit = f"{len(shape)} dimensions, and {label} holds at most {target.RANK_MAX}"
     elif max(shape, default=0) > target.DIMENSION_MAX:
         limit = f"a dimension above {target.DIMENSION_MAX}, the most that {label} holds"
-    elif prod(dim or 1 for dim in shape) * tensor.storage.itemsize > _EXTENT_MAX:
-        limit = f"more bytes than numpy counts, {_EXTENT_MAX}, even with each 0 taken as 1"
+    elif prod(dim or 1 for dim in shape) * tensor.storage.itemsize > PAYLOAD_MAX:
+        limit = f"more bytes than numpy counts, {PAYLOAD_MAX}, even with each 0 taken as 1"
     else:
         return
     raise ConversionError(
