@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import tsr
-from tsr import writer
+from tsr import payload
 
 NAN = np.array([0x7FF8000000000000], np.uint64).view(np.float64)
 ODD_NAN = np.array([0x7FF8000000000001], np.uint64).view(np.float64)
@@ -91,7 +91,7 @@ def test_the_index_is_the_whole_arrays(monkeypatch: pytest.MonkeyPatch) -> None:
     array = np.zeros((5, 4, 3))
     array[3, 2, 1] = 0.1
     for block in (1, 30, 100, 300, 10_000):
-        monkeypatch.setattr(writer, "BLOCK_BYTES", block)
+        monkeypatch.setattr(payload, "BLOCK_BYTES", block)
         with pytest.raises(tsr.UnsupportedError, match=r"index \(3, 2, 1\)"):
             tsr.dumps(array, cast="float32")
 

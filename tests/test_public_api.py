@@ -12,9 +12,10 @@ import tech_renaissance
 import tsr
 
 PUBLIC = [
-    "ConversionError", "FormatError", "Header", "MissingExtraError", "TSRError",
-    "UnsupportedError", "build_header", "convert", "dumps", "dumps_into", "load", "loads",
-    "open_memmap", "parse_header", "read_header", "save", "torch", "validate",
+    "ClosedFileError", "ConversionError", "ConversionWarning", "FormatError", "Header",
+    "MissingExtraError", "TSRError", "TensorFile", "TensorInfo", "TensorWriter",
+    "UnsupportedError", "build_header", "convert", "create", "dumps", "dumps_into", "load",
+    "loads", "open", "open_memmap", "parse_header", "read_header", "save", "torch", "validate",
 ]  # fmt: skip
 
 

@@ -25,7 +25,7 @@ import numpy as np
 import pytest
 
 import tsr
-from tsr.reader import SMALL_FILE
+from tsr.source import SMALL_FILE
 
 SMALL = np.arange(24, dtype=np.float32).reshape(2, 3, 4)
 LARGE = np.arange(SMALL_FILE // 4 + 5, dtype=np.int32)

@@ -12,7 +12,7 @@ import torch
 
 import tech_renaissance
 import tsr
-from tsr.reader import SMALL_FILE
+from tsr.source import SMALL_FILE
 
 SMALL = torch.arange(24, dtype=torch.float32).reshape(2, 3, 4)
 LARGE = torch.arange(SMALL_FILE // 4 + 5, dtype=torch.int32)

@@ -19,7 +19,7 @@ import pytest
 
 import tsr
 from tests.strategies import payload_of
-from tsr import writer
+from tsr import payload, writer
 from tsr.atomic import AtomicFile
 
 X = np.arange(6, dtype=np.float32).reshape(2, 3)
@@ -52,7 +52,7 @@ def test_every_way_writes_the_same_bytes(
 ) -> None:
     """Path, file object, `dumps` and `dumps_into` agree with numpy's own bytes."""
     if block is not None:
-        monkeypatch.setattr(writer, "BLOCK_BYTES", block)
+        monkeypatch.setattr(payload, "BLOCK_BYTES", block)
         monkeypatch.setattr(writer, "_JOIN_BYTES", block)
     data = tsr.dumps(array)
     plain = np.asarray(array)

@@ -15,8 +15,10 @@ if TYPE_CHECKING:
     from typing import Any
 
     import tsr.torch as torch
+    from tsr.container import TensorInfo
     from tsr.converters import convert
     from tsr.errors import (
+        ClosedFileError,
         ConversionError,
         FormatError,
         MissingExtraError,
@@ -26,22 +28,31 @@ if TYPE_CHECKING:
     from tsr.header import Header, build_header, parse_header
     from tsr.memmap import open_memmap
     from tsr.reader import load, loads
-    from tsr.source import read_header, validate
+    from tsr.source import read_header
+    from tsr.tensor_file import TensorFile, open
+    from tsr.tensor_writer import TensorWriter, create
+    from tsr.validation import validate
     from tsr.writer import dumps, dumps_into, save
 
 __all__ = [
+    "ClosedFileError",
     "ConversionError",
     "FormatError",
     "Header",
     "MissingExtraError",
     "TSRError",
+    "TensorFile",
+    "TensorInfo",
+    "TensorWriter",
     "UnsupportedError",
     "build_header",
     "convert",
+    "create",
     "dumps",
     "dumps_into",
     "load",
     "loads",
+    "open",
     "open_memmap",
     "parse_header",
     "read_header",
@@ -52,10 +63,15 @@ __all__ = [
 
 _MODULES = {
     "errors": (
-        "ConversionError", "FormatError", "MissingExtraError", "TSRError", "UnsupportedError",
+        "ClosedFileError", "ConversionError", "FormatError", "MissingExtraError", "TSRError",
+        "UnsupportedError",
     ),
     "header": ("Header", "build_header", "parse_header"),
-    "source": ("read_header", "validate"),
+    "source": ("read_header",),
+    "validation": ("validate",),
+    "container": ("TensorInfo",),
+    "tensor_file": ("TensorFile", "open"),
+    "tensor_writer": ("TensorWriter", "create"),
     "reader": ("load", "loads"),
     "writer": ("dumps", "dumps_into", "save"),
     "memmap": ("open_memmap",),

@@ -132,6 +132,7 @@ def _lost(array: NDArray[Any], converted: NDArray[Any]) -> NDArray[np.bool_]:
             lost |= converted < 0
         case "i" | "u", "f":
             lost |= converted >= float(int(np.iinfo(array.dtype).max) + 1)
+            lost |= ~np.isfinite(converted)
         case "f", "i":
             limit = float(int(np.iinfo(converted.dtype).max) + 1)
             lost |= ~np.isfinite(array) | (array >= limit)

@@ -15,21 +15,32 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import DTypeLike
 
-__all__ = ["ANNOUNCED", "BY_CODE", "ELEMENT_TYPES", "ElementType", "element_type", "exact_cast"]
+__all__ = [
+    "ANNOUNCED",
+    "TSR4_BY_CODE",
+    "TSR4_TYPES",
+    "V1_BY_CODE",
+    "V1_TYPES",
+    "ElementType",
+    "element_type",
+    "exact_cast",
+]
 
 
 @dataclass(frozen=True, slots=True)
 class ElementType:
-    """One element type of the format.
+    """One element type of the formats.
 
     Attributes
     ----------
     label : str
-        The format's own name, for example ``"FP32"``.
+        The formats' own name, for example ``"FP32"``.
     name : str
         numpy's name, for example ``"float32"``.
-    code : int
-        The value of the v1 header field ``dtype``.
+    code : int or None
+        The value of the field ``dtype`` in the header of v1; None if v1 lacks the type.
+    tsr4_code : int
+        The value of the field ``dtype`` in an entry of TSR4.
     kind : str
         numpy's kind: ``"f"`` or ``"i"``.
     itemsize : int
@@ -38,7 +49,8 @@ class ElementType:
 
     label: str
     name: str
-    code: int
+    code: int | None
+    tsr4_code: int
     kind: str
     itemsize: int
 
@@ -55,15 +67,18 @@ def _numpy_dtype(kind: str, itemsize: int) -> np.dtype[Any]:
     return np.dtype(f"<{kind}{itemsize}")
 
 
-ELEMENT_TYPES = (
-    ElementType("FP32", "float32", 1, "f", 4),
-    ElementType("INT8", "int8", 2, "i", 1),
-    ElementType("INT32", "int32", 3, "i", 4),
+TSR4_TYPES = (
+    ElementType("FP32", "float32", 1, 0, "f", 4),
+    ElementType("FP16", "float16", None, 1, "f", 2),
+    ElementType("INT8", "int8", 2, 2, "i", 1),
+    ElementType("INT32", "int32", 3, 3, "i", 4),
 )
+V1_TYPES = tuple(element for element in TSR4_TYPES if element.code is not None)
 
-BY_CODE = {element.code: element for element in ELEMENT_TYPES}
+V1_BY_CODE = {element.code: element for element in V1_TYPES}
+TSR4_BY_CODE = {element.tsr4_code: element for element in TSR4_TYPES}
 
-# Numbers the format announced for later versions: named in errors, never accepted.
+# Numbers that v1 announced for later versions: named in errors, never accepted.
 ANNOUNCED = {4: "FP16", 5: "BF16", 6: "FP64", 7: "INT16", 8: "UINT8"}
 
 # For each other dtype whose every value one of ours holds, the smallest that does. numpy lacks
@@ -85,8 +100,14 @@ def exact_cast(name: str) -> str | None:
     return _EXACT_CASTS.get(name)
 
 
-def element_type(dtype: DTypeLike) -> ElementType:
+def element_type(dtype: DTypeLike, types: tuple[ElementType, ...] = V1_TYPES) -> ElementType:
     """Find the element type of a numpy dtype, of either byte order.
+
+    Parameters
+    ----------
+    dtype : dtype-like
+    types : tuple of ElementType
+        Those of the format: `V1_TYPES` or `TSR4_TYPES`.
 
     Raises
     ------
@@ -102,13 +123,15 @@ def element_type(dtype: DTypeLike) -> ElementType:
         given = np.dtype(dtype)
     except Exception as error:  # numpy parses text, and raises whatever its parsers raise
         raise UnsupportedError(f"not a dtype: got {dtype!r}", given=repr(dtype)) from error
-    for element in ELEMENT_TYPES:
+    for element in types:
         if (element.kind, element.itemsize) == (given.kind, given.itemsize):
             return element
-    names = [element.name for element in ELEMENT_TYPES]
+    names = [element.name for element in types]
     cast = exact_cast(given.name)
     if cast is not None:
         advice = f"cast={cast!r} keeps every value"
+        if given.name == "float16":
+            advice += ", format='tsr4' keeps the dtype too"
     elif given.kind in "iuf":
         advice = "cast=... is refused unless it keeps the values at hand, or lossy=True is given"
     else:

@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["ConversionError", "FormatError", "MissingExtraError", "TSRError", "UnsupportedError"]
+__all__ = [
+    "ClosedFileError",
+    "ConversionError",
+    "FormatError",
+    "MissingExtraError",
+    "TSRError",
+    "UnsupportedError",
+]
 
 
 def _restore(kind: type[TSRError], args: tuple[object, ...], state: dict[str, Any]) -> TSRError:
@@ -42,7 +49,8 @@ class FormatError(TSRError, ValueError):
     found, expected : object
         What stands there and what a valid file has there.
     clause : str
-        Id of the violated clause of ``spec/tsr-v1.md``, for example ``"V1-DTYPE-1"``.
+        Id of the violated clause, for example ``"V1-DTYPE-1"``: those of ``spec/tsr-v1.md``
+        begin with ``V1`` or ``FILE``, those of ``spec/tsr4.md`` with ``T4``.
     path : str, optional
         The file, when there is one.
     note : str, optional
@@ -106,6 +114,10 @@ class UnsupportedError(TSRError, TypeError):
         self.allowed = tuple(allowed)
         self.cast = cast
         super().__init__(message)
+
+
+class ClosedFileError(TSRError, ValueError):
+    """What was closed is used."""
 
 
 class ConversionError(TSRError, ValueError):

@@ -15,7 +15,7 @@ from struct import Struct
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from tsr.buffers import bytes_view
-from tsr.dtypes import ANNOUNCED, BY_CODE, ElementType, element_type
+from tsr.dtypes import ANNOUNCED, V1_BY_CODE, ElementType, element_type
 from tsr.errors import FormatError, UnsupportedError
 from tsr.layout import (
     V1_HEADER,
@@ -62,7 +62,7 @@ _pack_rest = Struct("<4iq16x").pack
 unpack_fields = V1_HEADER.unpack_from
 
 _MAGIC_NOTES = {
-    b"TSR4": "this is a TSR4 file, which this version does not read",
+    b"TSR4": "this is a TSR4 file, which tsr.open reads",
     b"TSR\0": "no writer ever produced this variant",
     b"!RST": "the bytes are in reverse order",
     b"\x93NUM": "this looks like an .npy file",
@@ -237,7 +237,7 @@ def check_fields(  # noqa: C901 - one branch a rule, in file order
     if reserved_1 and strict:
         report(_broken(path, "reserved_1", "V1-RESERVED-1", reserved_1, 0))
     # V1-DTYPE-1
-    element = BY_CODE.get(code)
+    element = V1_BY_CODE.get(code)
     if element is None:
         label = ANNOUNCED.get(code)
         note = f"{label} is announced, but not part of version 1" if label else ""

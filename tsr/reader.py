@@ -16,14 +16,15 @@ import numpy as np
 from numpy import ndarray
 
 from tsr.buffers import bytes_view
-from tsr.dtypes import ELEMENT_TYPES, element_type
+from tsr.dtypes import TSR4_TYPES, V1_TYPES, element_type
 from tsr.errors import UnsupportedError
 from tsr.header import check_fields, cut_header, decode_header, raise_error, unpack_fields
-from tsr.layout import V1_HEADER_SIZE
+from tsr.layout import TSR4_MAGIC, V1_HEADER_SIZE
 from tsr.memmap import MODES, map_file
-from tsr.source import READ_ONLY, READ_WRITE, changed, is_path, open_regular
+from tsr.source import READ_ONLY, READ_WRITE, SMALL_FILE, changed, is_path, open_regular, read_whole
 from tsr.streams import (
     CHUNK,
+    Pushback,
     check_binary,
     fill,
     is_stream,
@@ -45,12 +46,7 @@ if TYPE_CHECKING:
 __all__ = ["load", "loads"]
 
 # What `ElementType.numpy` gives, for the hot path.
-_DTYPES = {element.code: element.numpy for element in ELEMENT_TYPES}
-
-# Up to here the whole file is read in one call, which costs less than a mapping: that takes a
-# fault for every page used, and a descriptor. From here on a read may need pages that malloc has
-# to get first, and those cost more.
-SMALL_FILE = 1 << 17
+_DTYPES = {element.code: element.numpy for element in V1_TYPES}
 
 
 def load(
@@ -60,7 +56,7 @@ def load(
     out: BytesLike | None = None,
     strict: bool = True,
 ) -> NDArray[Any]:
-    """Read a TSR v1 file as an array.
+    """Read a file of a single tensor as an array: of TSR v1, or of TSR4.
 
     Parameters
     ----------
@@ -80,16 +76,18 @@ def load(
     Returns
     -------
     ndarray
-        float32, int8 or int32, little-endian, of rank 0 to 4. What is mapped is a
-        `numpy.memmap`, with its `filename`, `mode` and `flush`; files of up to 128 KiB
-        and streams are read. With `out`, `out` itself or an array over it.
+        float32, int8 or int32, little-endian, of rank 0 to 4; from a TSR4 file float16 too,
+        always of rank 4, its checksum verified. What is mapped of TSR v1 is a `numpy.memmap`,
+        with its `filename`, `mode` and `flush`; files of up to 128 KiB and streams are read.
+        With `out`, `out` itself or an array over it.
 
     Raises
     ------
     FormatError
-        The file breaks a clause of ``spec/tsr-v1.md``.
+        The file breaks a clause of ``spec/tsr-v1.md``, or of ``spec/tsr4.md``.
     UnsupportedError
-        `mmap_mode` or `out` does not go with the source.
+        `mmap_mode` or `out` does not go with the source, or the file holds several tensors:
+        `open` gives them.
     OSError
         The file cannot be opened.
 
@@ -107,9 +105,9 @@ def load(
         descriptor, size = open_regular(path, READ_WRITE if mmap_mode == "r+" else READ_ONLY)
         try:
             if size <= SMALL_FILE and mmap_mode != "r+" and out is None:
-                data = os.read(descriptor, size + 1)
-                if len(data) != size:
-                    data = _read_rest(descriptor, data, size, path)
+                data = read_whole(descriptor, size, path)
+                if data[:4] == TSR4_MAGIC:
+                    return _load_tsr4(path, mmap_mode, out, strict)
                 element, shape = decode_header(data, size, size, strict, path)
                 array: NDArray[Any] = ndarray(shape, _DTYPES[element.code], data, V1_HEADER_SIZE)
                 return array if mmap_mode == "r" else array.copy()
@@ -122,7 +120,9 @@ def load(
 
 
 def loads(data: BytesLike, *, strict: bool = True) -> NDArray[Any]:
-    """Show the array that a bytes-like object holds as a TSR v1 file, without a copy.
+    """Show the array that a bytes-like object holds as a file of one tensor, without a copy.
+
+    The file may be of TSR v1 or TSR4; what is compressed is inflated into an array of its own.
 
     Parameters
     ----------
@@ -140,29 +140,24 @@ def loads(data: BytesLike, *, strict: bool = True) -> NDArray[Any]:
     Raises
     ------
     FormatError
-        The bytes break a clause of ``spec/tsr-v1.md``.
+        The bytes break a clause of ``spec/tsr-v1.md``, or of ``spec/tsr4.md``.
     UnsupportedError
-        `data` is no contiguous buffer.
+        `data` is no contiguous buffer, or holds several tensors: `open` gives them.
     """
     if type(data) is not bytes:
         data = bytes_view(data)
     size = len(data)
     if size < V1_HEADER_SIZE:
+        if data[:4] == TSR4_MAGIC:
+            return _loads_tsr4(data, strict)
         raise cut_header(data, size, None)
     # What `decode_header` does, without the call.
-    element, shape = check_fields(unpack_fields(data), size, strict, None, raise_error)
+    fields = unpack_fields(data)
+    if fields[0] == TSR4_MAGIC:
+        return _loads_tsr4(data, strict)
+    element, shape = check_fields(fields, size, strict, None, raise_error)
     array: NDArray[Any] = ndarray(shape, _DTYPES[element.code], data, V1_HEADER_SIZE)  # type: ignore[union-attr] # no error was raised, so there is one
     return array
-
-
-def _read_rest(descriptor: int, data: bytes, size: int, path: str) -> bytes:
-    # Some file systems give less than they were asked for: then the rest is still to come.
-    while len(data) <= size and (more := os.read(descriptor, size + 1 - len(data))):
-        data += more
-    # FILE-2
-    if len(data) != size:
-        raise changed(path, len(data), size)
-    return data
 
 
 def _load_descriptor(
@@ -170,6 +165,8 @@ def _load_descriptor(
 ) -> NDArray[Any]:
     # The whole file behind a descriptor that stands at its beginning.
     data = os.read(descriptor, V1_HEADER_SIZE)
+    if data[:4] == TSR4_MAGIC:
+        return _load_tsr4(path, mmap_mode, out, strict)
     element, shape = decode_header(data, len(data), size, strict, path)
     if out is None and mmap_mode is not None:
         return map_file(descriptor, size, path, mmap_mode, element, shape)
@@ -199,6 +196,12 @@ def _load_stream(stream: Any, mmap_mode: MmapMode | None, out: Any, strict: bool
         start = stream.tell()
         size = os.fstat(plain).st_size - start
     data = read_upto(stream, V1_HEADER_SIZE)
+    if data[:4] == TSR4_MAGIC:
+        if plain is None:
+            stream = Pushback(stream, data)
+        else:
+            stream.seek(start)
+        return _load_tsr4(stream, mmap_mode, out, strict)
     element, shape = decode_header(data, len(data), size, strict, path)
     nbytes = prod(shape) * element.itemsize
     if plain is not None and start == 0 and nbytes > SMALL_FILE and mmap_mode and out is None:
@@ -221,14 +224,34 @@ def _load_stream(stream: Any, mmap_mode: MmapMode | None, out: Any, strict: bool
 
 
 def _load_buffer(
-    data: BytesLike, mmap_mode: MmapMode | None, out: Any, strict: bool
+    source: BytesLike, mmap_mode: MmapMode | None, out: Any, strict: bool
 ) -> NDArray[Any]:
+    data = bytes_view(source)
+    if data[:4] == TSR4_MAGIC:
+        return _load_tsr4(data, mmap_mode, out, strict)
     array = loads(data, strict=strict)
     if out is not None:
         return _deliver(array, mmap_mode, _target(out, element_type(array.dtype), array.shape))
     if mmap_mode == "r+" and not array.flags.writeable:
-        raise UnsupportedError("mmap_mode: got 'r+' for a read-only buffer", given=type(data))
+        raise UnsupportedError("mmap_mode: got 'r+' for a read-only buffer", given=type(source))
     return _deliver(array if mmap_mode in ("r", "r+") else array.copy(), mmap_mode, None)
+
+
+def _load_tsr4(source: Source, mmap_mode: MmapMode | None, out: Any, strict: bool) -> NDArray[Any]:
+    # The only tensor of a TSR4 file.
+    from tsr.tensor_file import open_single
+
+    array = open_single(source, "r" if out is not None else mmap_mode, strict)
+    if out is None:
+        return array
+    element = element_type(array.dtype, TSR4_TYPES)
+    return _deliver(array, None, _target(out, element, array.shape))
+
+
+def _loads_tsr4(data: BytesLike, strict: bool) -> NDArray[Any]:
+    from tsr.tensor_file import view_single
+
+    return view_single(data, strict)
 
 
 def _deliver(

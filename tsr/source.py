@@ -14,9 +14,9 @@ from typing import IO, TYPE_CHECKING, Any, TypeAlias, TypeGuard, cast
 
 from tsr.buffers import bytes_view
 from tsr.errors import FormatError, UnsupportedError
-from tsr.header import Header, check_fields, cut_header, decode_header
-from tsr.layout import V1_HEADER, V1_HEADER_SIZE, V1_MAGIC
-from tsr.streams import CHUNK, check_binary, is_stream, plain_descriptor, read_upto, stream_name
+from tsr.header import Header, decode_header
+from tsr.layout import V1_HEADER_SIZE
+from tsr.streams import check_binary, is_stream, plain_descriptor, read_upto, stream_name
 
 if TYPE_CHECKING:
     from tsr.buffers import BytesLike
@@ -25,13 +25,14 @@ if TYPE_CHECKING:
 __all__ = [
     "READ_ONLY",
     "READ_WRITE",
+    "SMALL_FILE",
     "Source",
     "changed",
     "check_regular",
     "is_path",
     "open_regular",
     "read_header",
-    "validate",
+    "read_whole",
 ]
 
 Source: TypeAlias = "str | os.PathLike[str] | os.PathLike[bytes] | BinaryReader | BytesLike"
@@ -45,6 +46,11 @@ _FLAGS = (
 )
 READ_ONLY = os.O_RDONLY | _FLAGS
 READ_WRITE = os.O_RDWR | _FLAGS
+
+# Up to here the whole file is read in one call, which costs less than a mapping: that takes a
+# fault for every page used, and a descriptor. From here on a read may need pages that malloc has
+# to get first, and those cost more.
+SMALL_FILE = 1 << 17
 
 _KINDS = (
     (stat.S_ISDIR, "a directory"),
@@ -82,42 +88,7 @@ def read_header(source: Source, *, strict: bool = True) -> Header:
     return Header(*decode_header(data, len(data), size, strict, path))
 
 
-def validate(source: Source, *, strict: bool = True) -> list[FormatError]:
-    """Check a TSR v1 file against every rule and list all that it breaks.
-
-    The payload holds no rule: every bit pattern is a value. So its size is checked and its
-    bytes are not read.
-
-    Parameters
-    ----------
-    source : path, file object or bytes-like
-        A file object is read from where it stands to its end.
-    strict : bool, default True
-        False leaves out set reserved fields and bytes after the payload.
-
-    Returns
-    -------
-    list of FormatError
-        In file order; empty for a valid file. The first is what `tsr.load` raises. A wrong
-        magic stands alone: what follows it is no header of this format.
-
-    Raises
-    ------
-    OSError
-        The file cannot be opened.
-    """
-    try:
-        data, size, path = _header_bytes(source, whole=True)
-    except FormatError as error:  # no regular file
-        return [error]
-    if len(data) < V1_HEADER_SIZE:
-        return [cut_header(data, len(data), path)]
-    findings: list[FormatError] = []
-    check_fields(V1_HEADER.unpack(data), size, strict, path, findings.append)
-    return findings
-
-
-def _header_bytes(source: Any, whole: bool = False) -> tuple[bytes, int | None, str | None]:
+def _header_bytes(source: Any) -> tuple[bytes, int | None, str | None]:
     # The first bytes of a source, its size where that can be known, and its name.
     if is_path(source):
         path = os.fsdecode(source)
@@ -134,9 +105,6 @@ def _header_bytes(source: Any, whole: bool = False) -> tuple[bytes, int | None, 
         if plain is not None:
             start = cast("IO[bytes]", source).tell() - len(data)
             return data, os.fstat(plain).st_size - start, name
-        if whole and data.startswith(V1_MAGIC):  # else there is no reason to read on
-            rest = iter(lambda: read_upto(source, CHUNK), b"")
-            return data, len(data) + sum(map(len, rest)), name
         return data, None, name
     view = bytes_view(source)
     return bytes(view[:V1_HEADER_SIZE]), len(view), None
@@ -178,6 +146,25 @@ def open_regular(path: str, flags: int = READ_ONLY) -> tuple[int, int]:
         os.close(descriptor)
         check_regular(path, status.st_mode)
     return descriptor, status.st_size
+
+
+def read_whole(descriptor: int, size: int, path: str) -> bytes:
+    """Read all of a small file, from a descriptor that stands at its beginning.
+
+    Raises
+    ------
+    FormatError
+        It has another size than it had when it was opened.
+    """
+    data = os.read(descriptor, size + 1)
+    if len(data) != size:
+        # Some file systems give less than they were asked for: then the rest is still to come.
+        while len(data) <= size and (more := os.read(descriptor, size + 1 - len(data))):
+            data += more
+        # FILE-2
+        if len(data) != size:
+            raise changed(path, len(data), size)
+    return data
 
 
 def check_regular(path: str, mode: int) -> None:

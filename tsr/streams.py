@@ -20,6 +20,8 @@ __all__ = [
     "CHUNK",
     "BinaryReader",
     "BinaryWriter",
+    "Pushback",
+    "WholeWriter",
     "check_binary",
     "fill",
     "is_stream",
@@ -46,6 +48,22 @@ class BinaryWriter(Protocol):
     def write(self, data: Any, /) -> object:
         """Write a bytes-like object."""
         ...
+
+
+class Pushback:
+    """A stream that gives once more what was read of it."""
+
+    def __init__(self, stream: BinaryReader, data: bytes) -> None:
+        self._stream = stream
+        self._data = data
+        self.name = stream_name(stream)
+
+    def read(self, size: int, /) -> bytes:
+        """Read `size` bytes, or fewer; none at the end."""
+        if not self._data:
+            return self._stream.read(size)
+        data, self._data = self._data[:size], self._data[size:]
+        return data
 
 
 def is_stream(source: object) -> TypeGuard[BinaryReader]:
@@ -132,3 +150,24 @@ def read_growing(stream: BinaryReader, count: int, capacity: int = CHUNK) -> byt
 
 def _blocked(stream: BinaryReader) -> BlockingIOError:
     return BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN), stream_name(stream))
+
+
+class WholeWriter:
+    """A file object that takes all it is given: a raw one may take less at a time."""
+
+    def __init__(self, stream: Any) -> None:
+        check_binary(stream)
+        self._stream = stream
+
+    def write(self, data: bytes | memoryview) -> None:
+        """Write all of `data`; what says nothing of how much it took, took all."""
+        done = 0
+        while done < len(data):
+            taken = self._stream.write(memoryview(data)[done:])
+            if taken is None and not isinstance(self._stream, io.RawIOBase):
+                return
+            if not taken:
+                raise BlockingIOError(
+                    errno.EAGAIN, os.strerror(errno.EAGAIN), stream_name(self._stream)
+                )
+            done += taken

@@ -1,4 +1,4 @@
-"""``tsr validate``: paths -> every rule of the format that the files break. No numpy."""
+"""``tsr validate``: paths -> every rule of their formats that the files break. No numpy."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from tsr.cli.arguments import add_json, add_lenient, add_paths, command_parser
 from tsr.cli.inputs import expand, label, opened
 from tsr.cli.output import print_json, printable
 from tsr.cli.report import INVALID, Report
-from tsr.source import validate
+from tsr.validation import validate
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -19,8 +19,12 @@ if TYPE_CHECKING:
 __all__ = ["parser", "run"]
 
 _DESCRIPTION = """\
-Check files against every rule of the format. A finding names the field, where it begins in
-bytes, what stands there, what a valid file has there and the clause of the specification."""
+Check files against every rule of their format. The checksums of a TSR4 file are verified, for
+which its tensors are read and inflated.
+
+A finding names the field, where it begins in bytes, what stands there, what a valid file has
+there and the clause of the specification. Findings about the tensors' bytes come only where
+header and directory are right."""
 
 _EXAMPLES = """\
   tsr validate weights.tsr

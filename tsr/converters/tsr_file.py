@@ -9,7 +9,7 @@ from tsr.atomic import AtomicFile
 from tsr.converters.registry import Holds
 from tsr.converters.tensor import Tensor
 from tsr.converters.tree import Document
-from tsr.dtypes import ELEMENT_TYPES
+from tsr.dtypes import V1_TYPES
 from tsr.header import DIMENSION_MAX, build_header
 from tsr.layout import V1_RANK_MAX
 from tsr.reader import load
@@ -32,7 +32,7 @@ __all__ = [
 ]
 
 HOLDS = Holds.ONE
-DTYPES = frozenset(element.name for element in ELEMENT_TYPES)
+DTYPES = frozenset(element.name for element in V1_TYPES)
 RANK_MAX = V1_RANK_MAX
 
 

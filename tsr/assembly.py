@@ -1,0 +1,154 @@
+"""Arrays -> the bytes of a TSR4 file: payloads as they come, then what precedes them.
+
+Where the payloads begin depends on how many there are, and the directory has their sizes and
+checksums: so offsets count from the first payload until all is known. Raises `UnsupportedError`
+for what has no encoding.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from tsr import payload
+from tsr.compression import STREAM_START, adler32, crc32, deflate
+from tsr.container import TensorInfo, check_shape, encode_container, next_start
+from tsr.dtypes import TSR4_TYPES
+from tsr.errors import UnsupportedError
+from tsr.layout import TSR4_RAW, TSR4_ZLIB
+from tsr.threads import in_order, thread_count
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from numpy.typing import DTypeLike, NDArray
+
+    from tsr.buffers import ArrayObject
+    from tsr.dtypes import ElementType
+
+__all__ = ["Assembly", "Tensor", "prepare"]
+
+
+class Tensor(NamedTuple):
+    """An array that can be written.
+
+    Attributes
+    ----------
+    source : ndarray
+        Of any dtype, strides and byte order.
+    element : ElementType
+        What it is written as.
+    shape : tuple of int
+        The four dimensions it is written with.
+    lossy : bool
+        Whether its values may change.
+    """
+
+    source: NDArray[Any]
+    element: ElementType
+    shape: tuple[int, int, int, int]
+    lossy: bool
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that the elements take."""
+        return self.source.size * self.element.itemsize
+
+
+def prepare(array: ArrayObject, cast: DTypeLike | None, lossy: bool) -> Tensor:
+    """Check that an array can be written.
+
+    Raises
+    ------
+    UnsupportedError
+        It has no encoding.
+    """
+    source, element = payload.prepare(array, cast, TSR4_TYPES)
+    return Tensor(source, element, check_shape(element, source.shape), lossy)
+
+
+class Assembly:
+    """What is to be one file.
+
+    Attributes
+    ----------
+    mode : int
+        The value of ``file_mode``.
+    infos : list of TensorInfo
+        Those of the payloads so far; offsets count from the first payload.
+    end : int
+        Where the last of them ends, likewise.
+    """
+
+    def __init__(self, compress: bool) -> None:
+        self.mode = TSR4_ZLIB if compress else TSR4_RAW
+        self.infos: list[TensorInfo] = []
+        self.end = 0
+
+    def add(self, tensors: Sequence[Tensor]) -> Iterator[bytes | memoryview]:
+        """Give the bytes by which the payloads grow; those of a tensor count once all are out.
+
+        Raises
+        ------
+        UnsupportedError
+            A value would change.
+        """
+        return self._add_raw(tensors) if self.mode == TSR4_RAW else self._add_zlib(tensors)
+
+    def head(self) -> bytes:
+        """Build header, directory and padding: all that comes before the first payload."""
+        if not self.infos:
+            raise UnsupportedError("a TSR4 file: got no tensor, expected at least one")
+        return encode_container(self.mode, self.infos)
+
+    def _add_raw(self, tensors: Sequence[Tensor]) -> Iterator[bytes | memoryview]:
+        for tensor in tensors:
+            start = next_start(self.end, TSR4_RAW)
+            if start > self.end:
+                yield bytes(start - self.end)
+            crc = 0
+            for data in payload.blocks(tensor.source, tensor.element, tensor.lossy):
+                crc = crc32(data, crc)
+                yield data
+            self._append(tensor, start, tensor.nbytes, crc)
+
+    def _add_zlib(self, tensors: Sequence[Tensor]) -> Iterator[bytes]:
+        # Blocks of all tensors are compressed side by side.
+        count = sum(-(-tensor.nbytes // payload.BLOCK_BYTES) for tensor in tensors)
+        workers = thread_count(count) if count > 1 else 1
+        stored = 0
+        for block, data in in_order(_deflate, _blocks(tensors), workers):
+            yield data
+            stored += len(data)
+            if block.is_last:
+                self._append(block.tensor, self.end, stored, block.crc)
+                stored = 0
+
+    def _append(self, tensor: Tensor, start: int, stored: int, crc: int) -> None:
+        info = TensorInfo(tensor.element, tensor.shape, start, tensor.nbytes, stored, crc)
+        self.infos.append(info)
+        self.end = start + stored
+
+
+class _Block(NamedTuple):
+    # A piece of a payload, with the checksums of all up to its end.
+    tensor: Tensor
+    data: memoryview
+    is_first: bool
+    is_last: bool
+    crc: int
+    adler: int
+
+
+def _blocks(tensors: Iterable[Tensor]) -> Iterator[_Block]:
+    for tensor in tensors:
+        crc, adler, done = 0, 1, 0
+        for data in payload.blocks(tensor.source, tensor.element, tensor.lossy):
+            crc, adler = crc32(data, crc), adler32(data, adler)
+            is_first, done = done == 0, done + len(data)
+            yield _Block(tensor, data, is_first, done == tensor.nbytes, crc, adler)
+
+
+def _deflate(block: _Block) -> tuple[_Block, bytes]:
+    start = STREAM_START if block.is_first else b""
+    end = block.adler.to_bytes(4, "big") if block.is_last else b""
+    return block, start + deflate(block.data, block.is_last) + end

@@ -1,0 +1,349 @@
+"""A path, file object or buffer -> all of the file, and each tensor's bytes, checked. No numpy.
+
+One view of both formats: what header and directory say is checked when a file is opened, what a
+payload holds when it is first used. Raises `FormatError` for what is no valid file and
+`OSError` for what cannot be opened.
+"""
+
+from __future__ import annotations
+
+import io
+import mmap
+import os
+from typing import IO, TYPE_CHECKING, Any, NamedTuple, cast
+
+from tsr.buffers import bytes_view
+from tsr.compression import StreamError, crc32, inflate
+from tsr.container import (
+    TensorInfo,
+    broken_entry,
+    check_extent,
+    decode_container_header,
+    decode_directory,
+    directory_end,
+)
+from tsr.errors import FormatError
+from tsr.header import Header, check_fields, cut_header, raise_error, unpack_fields
+from tsr.layout import (
+    TSR4_ENTRY_SIZE,
+    TSR4_HEADER_SIZE,
+    TSR4_MAGIC,
+    TSR4_RAW,
+    TSR4_ZLIB,
+    V1_HEADER_SIZE,
+)
+from tsr.source import SMALL_FILE, changed, is_path, open_regular, read_whole
+from tsr.streams import (
+    CHUNK,
+    check_binary,
+    is_stream,
+    plain_descriptor,
+    read_growing,
+    read_upto,
+    stream_name,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tsr.buffers import BytesLike
+    from tsr.source import Source
+    from tsr.streams import BinaryReader
+
+    Report = Callable[[FormatError], object]
+
+__all__ = ["Contents", "Layout", "decode_layout", "open_contents", "read_all", "read_layout"]
+
+
+class Layout(NamedTuple):
+    """What header and directory of a file say.
+
+    Attributes
+    ----------
+    mode : int or None
+        The value of ``file_mode`` of a TSR4 file; None for TSR v1.
+    infos : tuple of TensorInfo
+    """
+
+    mode: int | None
+    infos: tuple[TensorInfo, ...]
+
+    @property
+    def format(self) -> str:
+        """``"TSR v1"`` or ``"TSR4"``."""
+        return "TSR v1" if self.mode is None else "TSR4"
+
+    @property
+    def end(self) -> int:
+        """The size of the file in bytes, if it is valid."""
+        return self.infos[-1].offset + self.infos[-1].stored_nbytes
+
+
+class Contents:
+    """All of a file, in memory or mapped.
+
+    Parameters
+    ----------
+    data : bytes-like
+    path : str or None
+        What errors call the file.
+    strict : bool
+        False accepts what the original readers do.
+
+    Attributes
+    ----------
+    data, path
+        As given.
+    layout : Layout
+
+    Raises
+    ------
+    FormatError
+        Header or directory break a clause.
+    """
+
+    __slots__ = ("_strict", "_view", "data", "layout", "path")
+
+    def __init__(self, data: Any, path: str | None, strict: bool) -> None:
+        self.data = data
+        self.path = path
+        self.layout = decode_layout(data, len(data), strict, path, raise_error)
+        self._view = memoryview(data)
+        self._strict = strict
+
+    def check(self, index: int) -> None:
+        """Check all that the file says of a payload, and the padding behind it."""
+        mode, infos = self.layout
+        info = infos[index]
+        if info.crc32 is None:
+            return
+        if mode == TSR4_ZLIB:
+            checksum = 0
+            for chunk in self.inflate(index):
+                checksum = crc32(chunk, checksum)
+        else:
+            checksum = crc32(self._view[info.offset : info.offset + info.nbytes])
+        self.check_crc(index, checksum)
+        if mode == TSR4_RAW and index + 1 < len(infos):
+            self._check_padding(info.offset + info.nbytes, infos[index + 1].offset)
+
+    def check_start(self) -> None:
+        """Check the padding between the directory and the first payload."""
+        mode, infos = self.layout
+        if mode == TSR4_RAW:
+            self._check_padding(directory_end(len(infos)), infos[0].offset)
+
+    def check_crc(self, index: int, checksum: int) -> None:
+        """Compare the CRC-32 of the elements' bytes with the one in the directory."""
+        stored = self.layout.infos[index].crc32
+        # T4-CRC-2
+        if stored is not None and stored != checksum:
+            raise broken_entry(
+                index, "data_crc32", "T4-CRC-2", f"0x{stored:08x}", f"0x{checksum:08x}",
+                path=self.path, note="the CRC-32 of the elements' bytes",
+            )  # fmt: skip
+
+    def inflate(self, index: int) -> Iterator[bytes]:
+        """Inflate a payload, piece by piece."""
+        info = self.layout.infos[index]
+        stream = self._view[info.offset : info.offset + info.stored_nbytes]
+        try:
+            yield from inflate(stream, info.nbytes)
+        except StreamError as error:
+            raise FormatError(
+                f"payload[{index}]", info.offset, found=error.found, expected=error.expected,
+                clause=error.clause, path=self.path,
+            ) from error  # fmt: skip
+
+    def _check_padding(self, start: int, end: int) -> None:
+        # T4-PADDING-1
+        if start < end and self._strict and bytes(self._view[start:end]).strip(b"\0"):
+            at = next(at for at in range(start, end) if self._view[at])
+            raise FormatError(
+                "padding", at, found=self._view[at], expected=0, clause="T4-PADDING-1",
+                path=self.path,
+            )  # fmt: skip
+
+
+def decode_layout(
+    data: Any, size: int | None, strict: bool, path: str | None, report: Report
+) -> Layout:
+    """Parse header and directory of either format and check every rule on them.
+
+    Parameters
+    ----------
+    data : bytes-like
+        Header and directory, and whatever follows.
+    size : int or None
+        Size of the file in bytes, where it is known.
+    strict, path
+        As for `Contents`.
+    report : callable
+        Called with an error for every rule broken. To raise it stops there.
+    """
+    if bytes(data[: len(TSR4_MAGIC)]) != TSR4_MAGIC:
+        if len(data) < V1_HEADER_SIZE:
+            report(cut_header(data, len(data), path))
+            return Layout(None, ())
+        element, shape = check_fields(unpack_fields(data), size, strict, path, report)
+        if element is None:
+            return Layout(None, ())
+        nbytes = Header(element, shape).nbytes
+        return Layout(None, (TensorInfo(element, shape, V1_HEADER_SIZE, nbytes, nbytes),))
+    mode, count = decode_container_header(data, len(data), size, strict, path, report)
+    there = min(count, (len(data) - TSR4_HEADER_SIZE) // TSR4_ENTRY_SIZE)
+    directory = memoryview(data)[TSR4_HEADER_SIZE : directory_end(there)]
+    infos = decode_directory(directory, mode, strict, path, report)
+    if size is not None and mode is not None and len(infos) == count > 0:
+        check_extent(infos, size, strict, path, report)
+    return Layout(mode, tuple(infos))
+
+
+def read_layout(source: Source, strict: bool) -> Layout:
+    """Read header and directory of either format; the payloads stay untouched.
+
+    Raises
+    ------
+    FormatError
+        They break a clause, or the file does not have the size that they say. The size of what
+        a file object that is no plain file gives is not known here, so not checked.
+    OSError
+        The file cannot be opened.
+    """
+    if is_path(source):
+        data: Any
+        path: str | None = os.fsdecode(source)
+        descriptor, opened_size = open_regular(cast("str", path))
+        with io.FileIO(descriptor) as file:
+            data, size = _read_head(file, opened_size, strict)
+    elif is_stream(source):
+        path = stream_name(source)
+        data, size = _read_head(source, _size_left(source), strict)
+    else:
+        path, data = None, bytes_view(cast("BytesLike", source))
+        size = len(data)
+    return decode_layout(data, size, strict, path, raise_error)
+
+
+def open_contents(source: Source, strict: bool, *, writable: bool = False) -> Contents:
+    """Open a file of either format: what is small is read, what is large is mapped.
+
+    Parameters
+    ----------
+    source : path, file object or bytes-like
+        A file object is read from where it stands, and left right behind the last payload.
+    strict : bool
+        False accepts what the original readers do.
+    writable : bool, default False
+        Have writable memory whose changes stay in it.
+    """
+    data, _, path = read_all(source, strict, writable=writable)
+    contents = Contents(data, path, strict)
+    if not is_path(source) and is_stream(source) and plain_descriptor(source) is not None:
+        cast("IO[bytes]", source).seek(contents.layout.end - len(data), os.SEEK_CUR)
+    return contents
+
+
+def read_all(
+    source: Source, strict: bool, *, writable: bool = False, v1_payload: bool = True
+) -> tuple[Any, int | None, str | None]:
+    """Have all of a file in memory, or mapped.
+
+    Parameters
+    ----------
+    source, strict, writable
+        As for `open_contents`.
+    v1_payload : bool, default True
+        False only counts what a stream gives behind the header of TSR v1.
+
+    Of a stream without a known size only header and directory come where they are broken: what
+    else there is to read is not known then.
+
+    Returns
+    -------
+    data : bytes-like
+    size : int or None
+        Size of the file in bytes, where it is known.
+    path : str or None
+    """
+    if is_path(source):
+        path = os.fsdecode(source)
+        descriptor, size = open_regular(path)
+        try:
+            if size > SMALL_FILE:
+                return _map(descriptor, size, path, writable), size, path
+            data: Any = read_whole(descriptor, size, path)
+        finally:
+            os.close(descriptor)
+        return bytearray(data) if writable else data, size, path
+    if not is_stream(source):
+        view = bytes_view(cast("BytesLike", source))
+        return bytearray(view) if writable else view, len(view), None
+    check_binary(source)
+    name, left = stream_name(source), _size_left(source)
+    if left is not None:
+        return _read_plain(cast("IO[bytes]", source), left, name, writable), left, name
+    head, known = _read_head(source, None, strict)
+    problems: list[FormatError] = []
+    layout = decode_layout(head, known, strict, name, problems.append)
+    if problems:
+        return head, known, name
+    if layout.mode is None and not v1_payload:
+        rest = iter(lambda: read_upto(source, CHUNK), b"")
+        return head, len(head) + sum(map(len, rest)), name
+    # One byte more shows whether the stream ends where it should.
+    head += read_growing(source, layout.end - len(head) + strict, CHUNK)
+    return head, len(head), name
+
+
+def _read_plain(stream: IO[bytes], left: int, path: str | None, writable: bool) -> Any:
+    # What is left of a regular file; it is left at its end.
+    if left > SMALL_FILE:
+        start = stream.tell()
+        mapping = _map(cast("int", plain_descriptor(stream)), start + left, path, writable)
+        stream.seek(start + left)
+        return memoryview(mapping)[start:] if start else mapping
+    data = read_upto(stream, left + 1)
+    # FILE-2
+    if len(data) != left:
+        raise changed(path, len(data), left)
+    return bytearray(data) if writable else data
+
+
+def _map(descriptor: int, size: int, path: str | None, writable: bool) -> mmap.mmap:
+    try:
+        access = mmap.ACCESS_COPY if writable else mmap.ACCESS_READ
+        return mmap.mmap(descriptor, size, access=access)
+    except ValueError as error:
+        # FILE-2
+        raise changed(path, os.fstat(descriptor).st_size, size) from error
+
+
+def _read_head(
+    stream: BinaryReader, size: int | None, strict: bool
+) -> tuple[bytes | bytearray, int | None]:
+    # Header and directory, and the size of the file: it is known where it ends before they do.
+    check_binary(stream)
+    head: bytes | bytearray = read_upto(stream, V1_HEADER_SIZE)
+    if head[: len(TSR4_MAGIC)] != TSR4_MAGIC:
+        return head, len(head) if len(head) < V1_HEADER_SIZE else size
+    head += read_upto(stream, TSR4_HEADER_SIZE - len(head))
+    problems: list[FormatError] = []
+    _, count = decode_container_header(head, len(head), size, strict, None, problems.append)
+    if not problems:
+        wanted = TSR4_ENTRY_SIZE * count
+        # Only a plain file is known to hold what its header claims.
+        head += read_growing(stream, wanted, CHUNK if size is None else wanted)
+        if len(head) < directory_end(count):
+            return head, len(head)
+    return head, size
+
+
+def _size_left(stream: BinaryReader) -> int | None:
+    # Bytes from where a file object stands to the end of its file, if a plain file is behind it.
+    descriptor = plain_descriptor(stream)
+    if descriptor is None:
+        return None
+    plain = cast("IO[bytes]", stream)
+    plain.flush()
+    return os.fstat(descriptor).st_size - plain.tell()

@@ -1,0 +1,274 @@
+"""Arrays -> a TSR4 file: several at once, or one at a time.
+
+Raises `UnsupportedError` for what has no encoding and `OSError` for what cannot be written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+from typing import cast as cast_type
+
+from tsr.assembly import Assembly, prepare
+from tsr.container import data_start, next_start
+from tsr.deferred import open_deferred
+from tsr.errors import ClosedFileError, UnsupportedError
+from tsr.layout import TSR4_RAW
+from tsr.payload import converts_itself
+from tsr.writer import write_whole
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from types import TracebackType
+    from typing import Literal
+
+    from numpy.typing import DTypeLike
+    from typing_extensions import Self
+
+    from tsr.assembly import Tensor
+    from tsr.buffers import ArrayObject
+    from tsr.deferred import Deferred
+    from tsr.writer import Target
+
+__all__ = ["TensorWriter", "create", "dumps_tensors", "save_tensors"]
+
+# Up to here one write of two pieces joined beats two writes.
+_JOIN_BYTES = 1 << 16
+
+# Up to here a file is put together in memory and written at once.
+_SMALL_BYTES = 1 << 20
+
+
+class TensorWriter:
+    """A TSR4 file in the making: a context manager to which tensors are added. Made by `create`.
+
+    The file appears under its name when the ``with`` block ends without an error, or at `close`.
+    Until then what stood there is untouched, and what is never closed leaves nothing behind.
+    """
+
+    _file: Deferred | None = None
+
+    def __init__(self, file: Deferred, assembly: Assembly) -> None:
+        self._file = file
+        self._assembly = assembly
+
+    def add(
+        self, array: ArrayObject, *, cast: DTypeLike | None = None, lossy: bool = False
+    ) -> None:
+        """Write one more tensor; nothing of it is kept in memory.
+
+        Parameters
+        ----------
+        array : ndarray or array-like object
+            float32, float16, int8 or int32, of up to four dimensions, none of them 0, with any
+            strides and byte order. Leading ones fill its shape up to four.
+        cast, lossy
+            As for `tsr.save`.
+
+        Raises
+        ------
+        UnsupportedError
+            The array has no encoding, or `cast` would lose a value. It is left out; the file
+            can go on.
+        OSError
+            It cannot be written.
+        """
+        self.add_prepared([prepare(array, cast, lossy)])
+
+    def add_prepared(self, tensors: Sequence[Tensor]) -> None:
+        """Write more tensors, all of which stay as they are until this returns."""
+        file = self._opened()
+        try:
+            for piece in _joined(self._assembly.add(tensors)):
+                file.write(piece)
+        except BaseException:
+            file.rewind(self._assembly.end)
+            raise
+
+    def close(self) -> None:
+        """Complete the file and give it its name; a second time, do nothing.
+
+        Raises
+        ------
+        UnsupportedError
+            It has no tensor: there is no such file.
+        OSError
+            It cannot be written.
+        """
+        if self._file is None:
+            return
+        try:
+            head = self._assembly.head()
+        except UnsupportedError:
+            self.discard()
+            raise
+        file, self._file = self._file, None
+        file.complete(head, self._assembly.end)
+
+    def discard(self) -> None:
+        """Give the file up: leave nothing behind."""
+        if self._file is not None:
+            file, self._file = self._file, None
+            file.discard()
+
+    @property
+    def closed(self) -> bool:
+        """Whether the file was completed or given up."""
+        return self._file is None
+
+    def __len__(self) -> int:
+        return len(self._assembly.infos)
+
+    def __enter__(self) -> Self:
+        self._opened()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if error is None:
+            self.close()
+        else:
+            self.discard()
+
+    def __del__(self) -> None:
+        self.discard()
+
+    def _opened(self) -> Deferred:
+        if self._file is None:
+            raise ClosedFileError("the file is closed")
+        return self._file
+
+
+def create(
+    target: Target,
+    *,
+    format: Literal["tsr4"] = "tsr4",
+    compress: bool = False,
+    count: int | None = None,
+    durable: bool | None = None,
+) -> TensorWriter:
+    """Begin a file to which tensors are added one at a time.
+
+    Parameters
+    ----------
+    target : path or binary file object
+        A path gets its file in one step, when all is written. What goes to a file object waits
+        in a temporary file until then.
+    format : {"tsr4"}
+        TSR v1 holds a single array, which `save` writes and `open_memmap` fills in place.
+    compress : bool, default False
+        Compress the tensors with zlib, several threads at once.
+    count : int, optional
+        The tensors to come, where that is known. The directory precedes the tensors and grows
+        with them: they are moved when the file is closed, unless there are so many.
+    durable : bool, optional
+        As for `save`.
+
+    Returns
+    -------
+    TensorWriter
+        A context manager; its `~TensorWriter.add` adds a tensor.
+
+    Raises
+    ------
+    UnsupportedError
+        An option makes no sense.
+    OSError
+        The file cannot be created.
+
+    Examples
+    --------
+    >>> with tsr.create("big.tsr") as file:
+    ...     for layer in layers:
+    ...         file.add(layer)
+    """
+    if format != "tsr4":
+        raise UnsupportedError(f"format: got {format!r}, expected 'tsr4'", given=format)
+    if count is not None and count < 1:
+        raise UnsupportedError(f"count: got {count}, expected at least 1", given=count)
+    return _create(target, compress, count or 1, durable, 0)
+
+
+def save_tensors(
+    target: Target,
+    arrays: ArrayObject | Iterable[ArrayObject],
+    *,
+    compress: bool,
+    cast: DTypeLike | None,
+    lossy: bool,
+    durable: bool | None,
+) -> None:
+    """Write a TSR4 file, for `tsr.save`."""
+    given = _as_iterable(arrays)
+    if not isinstance(given, (list, tuple)):  # nobody knows how many: one after the other
+        with _create(target, compress, 1, durable, 0) as file:
+            for array in given:
+                file.add(array, cast=cast, lossy=lossy)
+        return
+    tensors = [prepare(array, cast, lossy) for array in given]
+    size = sum(next_start(tensor.nbytes, TSR4_RAW) for tensor in tensors)
+    if size <= _SMALL_BYTES:
+        data = _dumps(tensors, compress)
+        write_whole(target, [data], durable, len(data))
+        return
+    with _create(target, compress, len(tensors), durable, 0 if compress else size) as file:
+        file.add_prepared(tensors)
+
+
+def dumps_tensors(
+    arrays: ArrayObject | Iterable[ArrayObject],
+    *,
+    compress: bool,
+    cast: DTypeLike | None,
+    lossy: bool,
+) -> bytes:
+    """Encode a TSR4 file, for `tsr.dumps`."""
+    return _dumps([prepare(array, cast, lossy) for array in _as_iterable(arrays)], compress)
+
+
+def _dumps(tensors: Sequence[Tensor], compress: bool) -> bytes:
+    assembly = Assembly(compress)
+    pieces = list(assembly.add(tensors))
+    return b"".join([assembly.head(), *pieces])
+
+
+def _create(
+    target: Target, compress: bool, count: int, durable: bool | None, size: int
+) -> TensorWriter:
+    assembly = Assembly(compress)
+    start = data_start(count, assembly.mode)
+    return TensorWriter(open_deferred(target, durable, start + size, start), assembly)
+
+
+def _joined(pieces: Iterable[bytes | memoryview]) -> Iterator[bytes | memoryview]:
+    # Small pieces together, for each write takes a system call.
+    small: list[bytes | memoryview] = []
+    size = 0
+    for piece in pieces:
+        if small and size + len(piece) > _JOIN_BYTES:
+            yield b"".join(small)
+            small, size = [], 0
+        if len(piece) > _JOIN_BYTES:
+            yield piece
+        else:
+            small.append(piece)
+            size += len(piece)
+    yield b"".join(small)
+
+
+def _as_iterable(arrays: Any) -> Iterable[ArrayObject]:
+    if isinstance(arrays, (list, tuple)):
+        return arrays
+    # One array is an iterable of its rows, too.
+    if converts_itself(arrays) or not isinstance(arrays, Iterable):
+        return [arrays]
+    if isinstance(arrays, Mapping):
+        raise UnsupportedError(
+            "arrays: got a mapping, and TSR4 has no place for names; expected a list of its values",
+            given=type(arrays),
+        )
+    return cast_type("Iterable[ArrayObject]", arrays)

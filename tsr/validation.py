@@ -1,0 +1,70 @@
+"""A path, file object or buffer -> every rule of the formats that it breaks. No numpy."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tsr.contents import Contents, decode_layout, read_all
+from tsr.errors import FormatError
+from tsr.threads import in_order, thread_count
+
+if TYPE_CHECKING:
+    from tsr.source import Source
+
+__all__ = ["validate"]
+
+# Below so many bytes of payload a thread costs more than it gains.
+_PARALLEL_BYTES = 1 << 22
+
+
+def validate(source: Source, *, strict: bool = True) -> list[FormatError]:
+    """Check a file of either format against every rule and list all that it breaks.
+
+    The payload of a TSR v1 file holds no rule, for every bit pattern is a value: its bytes are
+    not read. Those of a TSR4 file are, for their checksums.
+
+    Parameters
+    ----------
+    source : path, file object or bytes-like
+        A file object is read from where it stands to its end.
+    strict : bool, default True
+        False leaves out set reserved fields, bytes after the payload, and padding that is not 0.
+
+    Returns
+    -------
+    list of FormatError
+        In the order of the specification; empty for a valid file. The first is what reading
+        raises. A wrong magic stands alone: what follows it is no header of this format. Payloads
+        are checked where header and directory break nothing.
+
+    Raises
+    ------
+    OSError
+        The file cannot be opened.
+    """
+    try:
+        data, size, path = read_all(source, strict, v1_payload=False)
+    except FormatError as error:  # no regular file
+        return [error]
+    findings: list[FormatError] = []
+    layout = decode_layout(data, size, strict, path, findings.append)
+    if findings or layout.mode is None:
+        return findings
+    contents = Contents(data, path, strict)
+
+    def fault(index: int) -> list[FormatError]:
+        try:
+            contents.check(index)
+        except FormatError as error:
+            return [error]
+        return []
+
+    try:
+        contents.check_start()
+    except FormatError as error:
+        findings.append(error)
+    total = sum(info.nbytes for info in layout.infos)
+    workers = thread_count(len(layout.infos)) if total >= _PARALLEL_BYTES else 1
+    for found in in_order(fault, range(len(layout.infos)), workers):
+        findings += found
+    return findings
