@@ -53,7 +53,7 @@ def export_tsr(tensor: torch.Tensor | ArrayObject, filename: str | os.PathLike[s
 
 
 def import_tsr(filename: str | os.PathLike[str]) -> torch.Tensor:
-    """Read a TSR v1 file as a torch tensor.
+    """Read a file of a single tensor, of TSR v1 or TSR4, as a torch tensor.
 
     Parameters
     ----------
@@ -63,12 +63,13 @@ def import_tsr(filename: str | os.PathLike[str]) -> torch.Tensor:
     Returns
     -------
     torch.Tensor
-        float32, int8 or int32, contiguous, writable; changes do not reach the file.
+        float32, int8 or int32, or from a TSR4 file float16; contiguous, writable; changes do
+        not reach the file.
 
     Raises
     ------
     FormatError
-        The file breaks a clause of ``spec/tsr-v1.md``.
+        The file breaks a clause of ``spec/tsr-v1.md`` or ``spec/tsr4.md``.
     OSError
         The file cannot be opened.
     """

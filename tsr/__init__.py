@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from tsr.errors import (
         ClosedFileError,
         ConversionError,
+        ConversionWarning,
         FormatError,
         MissingExtraError,
         TSRError,
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 __all__ = [
     "ClosedFileError",
     "ConversionError",
+    "ConversionWarning",
     "FormatError",
     "Header",
     "MissingExtraError",
@@ -63,8 +65,8 @@ __all__ = [
 
 _MODULES = {
     "errors": (
-        "ClosedFileError", "ConversionError", "FormatError", "MissingExtraError", "TSRError",
-        "UnsupportedError",
+        "ClosedFileError", "ConversionError", "ConversionWarning", "FormatError",
+        "MissingExtraError", "TSRError", "UnsupportedError",
     ),
     "header": ("Header", "build_header", "parse_header"),
     "source": ("read_header",),

@@ -7,7 +7,9 @@ for what has no encoding.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from functools import partial
+from math import prod
+from typing import TYPE_CHECKING, NamedTuple
 
 from tsr import payload
 from tsr.compression import STREAM_START, adler32, crc32, deflate
@@ -18,9 +20,9 @@ from tsr.layout import TSR4_RAW, TSR4_ZLIB
 from tsr.threads import in_order, thread_count
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from numpy.typing import DTypeLike, NDArray
+    from numpy.typing import DTypeLike
 
     from tsr.buffers import ArrayObject
     from tsr.dtypes import ElementType
@@ -29,29 +31,26 @@ __all__ = ["Assembly", "Tensor", "prepare"]
 
 
 class Tensor(NamedTuple):
-    """An array that can be written.
+    """What can be written.
 
     Attributes
     ----------
-    source : ndarray
-        Of any dtype, strides and byte order.
     element : ElementType
-        What it is written as.
     shape : tuple of int
         The four dimensions it is written with.
-    lossy : bool
-        Whether its values may change.
+    blocks : callable
+        Gives the bytes of the elements in order, at most `payload.BLOCK_BYTES` at a time. Raises
+        `UnsupportedError` where a value would change.
     """
 
-    source: NDArray[Any]
     element: ElementType
     shape: tuple[int, int, int, int]
-    lossy: bool
+    blocks: Callable[[], Iterator[memoryview]]
 
     @property
     def nbytes(self) -> int:
         """Bytes that the elements take."""
-        return self.source.size * self.element.itemsize
+        return prod(self.shape) * self.element.itemsize
 
 
 def prepare(array: ArrayObject, cast: DTypeLike | None, lossy: bool) -> Tensor:
@@ -63,7 +62,8 @@ def prepare(array: ArrayObject, cast: DTypeLike | None, lossy: bool) -> Tensor:
         It has no encoding.
     """
     source, element = payload.prepare(array, cast, TSR4_TYPES)
-    return Tensor(source, element, check_shape(element, source.shape), lossy)
+    blocks = partial(payload.blocks, source, element, lossy)
+    return Tensor(element, check_shape(element, source.shape), blocks)
 
 
 class Assembly:
@@ -106,7 +106,7 @@ class Assembly:
             if start > self.end:
                 yield bytes(start - self.end)
             crc = 0
-            for data in payload.blocks(tensor.source, tensor.element, tensor.lossy):
+            for data in tensor.blocks():
                 crc = crc32(data, crc)
                 yield data
             self._append(tensor, start, tensor.nbytes, crc)
@@ -142,7 +142,7 @@ class _Block(NamedTuple):
 def _blocks(tensors: Iterable[Tensor]) -> Iterator[_Block]:
     for tensor in tensors:
         crc, adler, done = 0, 1, 0
-        for data in payload.blocks(tensor.source, tensor.element, tensor.lossy):
+        for data in tensor.blocks():
             crc, adler = crc32(data, crc), adler32(data, adler)
             is_first, done = done == 0, done + len(data)
             yield _Block(tensor, data, is_first, done == tensor.nbytes, crc, adler)

@@ -136,11 +136,15 @@ class AtomicFile:
 
     def write(self, data: Any) -> None:
         """Write all of a bytes-like object: one system call may take less."""
-        done = os.write(self.descriptor, data)
-        if done < len(data):
-            rest = memoryview(data)
-            while done < len(rest):
-                done += os.write(self.descriptor, rest[done:])
+        try:
+            done = os.write(self.descriptor, data)
+            if done < len(data):
+                rest = memoryview(data)
+                while done < len(rest):
+                    done += os.write(self.descriptor, rest[done:])
+        except OSError as error:
+            error.filename = self._target
+            raise
 
     def _open_temporary(self) -> None:
         stem = self._target

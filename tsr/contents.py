@@ -149,11 +149,13 @@ class Contents:
         stream = self._view[info.offset : info.offset + info.stored_nbytes]
         try:
             yield from inflate(stream, info.nbytes)
+            return
         except StreamError as error:
-            raise FormatError(
+            fault = FormatError(
                 f"payload[{index}]", info.offset, found=error.found, expected=error.expected,
                 clause=error.clause, path=self.path,
-            ) from error  # fmt: skip
+            )  # fmt: skip
+        raise fault  # here, so that it holds on to nothing of what was inflated
 
     def _check_padding(self, start: int, end: int) -> None:
         # T4-PADDING-1

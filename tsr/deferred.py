@@ -92,8 +92,8 @@ class _InPlace:
                 os.ftruncate(descriptor, len(head) + end)
             os.lseek(descriptor, 0, os.SEEK_SET)
             self._file.write(head)
-        except BaseException:
-            self.discard()
+        except BaseException as error:
+            _discard(self._file, error)
             raise
         self._file.__exit__(None, None, None)
 
@@ -119,21 +119,22 @@ class _Spooled:
                 spool.seek(0)
                 self._sink.write(head)
                 copyfileobj(spool, self._sink, _COPY_BYTES)
-        except BaseException:
-            self.discard()
+        except BaseException as error:
+            _discard(self._sink, error)
             raise
         if isinstance(self._sink, AtomicFile):
             self._sink.__exit__(None, None, None)
 
     def discard(self) -> None:
         self._spool.close()
-        if isinstance(self._sink, AtomicFile):
-            _discard(self._sink)
+        _discard(self._sink)
 
 
-def _discard(file: AtomicFile) -> None:
-    error = InterruptedError("not completed")
-    file.__exit__(type(error), error, None)
+def _discard(sink: AtomicFile | WholeWriter, error: BaseException | None = None) -> None:
+    # An error of the system gets the path.
+    if isinstance(sink, AtomicFile):
+        error = error or InterruptedError("not completed")
+        sink.__exit__(type(error), error, None)
 
 
 def _move(descriptor: int, start: int, size: int, target: int) -> None:

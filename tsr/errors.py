@@ -1,6 +1,6 @@
 """The errors the package raises on purpose, arranged by blame.
 
-Everything here derives from `TSRError`, so one ``except`` catches it all; each class also
+Every error here derives from `TSRError`, so one ``except`` catches it all; each class also
 derives from the builtin whose meaning it shares. Errors of the operating system are not
 wrapped: a missing file is a `FileNotFoundError` with its path.
 """
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 __all__ = [
     "ClosedFileError",
     "ConversionError",
+    "ConversionWarning",
     "FormatError",
     "MissingExtraError",
     "TSRError",
@@ -157,3 +158,7 @@ class MissingExtraError(TSRError, ImportError):
         self.package = package
         self.extra = extra
         super().__init__(f"{purpose} needs {package}: pip install 'tsr-codec[{extra}]'")
+
+
+class ConversionWarning(UserWarning):
+    """A conversion lets go what the target has no place for; an option keeps it."""

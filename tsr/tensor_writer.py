@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from tsr.deferred import Deferred
     from tsr.writer import Target
 
-__all__ = ["TensorWriter", "create", "dumps_tensors", "save_tensors"]
+__all__ = ["TensorWriter", "create", "dumps_tensors", "save_prepared", "save_tensors"]
 
 # Up to here one write of two pieces joined beats two writes.
 _JOIN_BYTES = 1 << 16
@@ -210,6 +210,13 @@ def save_tensors(
                 file.add(array, cast=cast, lossy=lossy)
         return
     tensors = [prepare(array, cast, lossy) for array in given]
+    save_prepared(target, tensors, compress=compress, durable=durable)
+
+
+def save_prepared(
+    target: Target, tensors: Sequence[Tensor], *, compress: bool, durable: bool | None
+) -> None:
+    """Write a TSR4 file of all tensors that it is to hold."""
     size = sum(next_start(tensor.nbytes, TSR4_RAW) for tensor in tensors)
     if size <= _SMALL_BYTES:
         data = _dumps(tensors, compress)
@@ -263,8 +270,12 @@ def _joined(pieces: Iterable[bytes | memoryview]) -> Iterator[bytes | memoryview
 def _as_iterable(arrays: Any) -> Iterable[ArrayObject]:
     if isinstance(arrays, (list, tuple)):
         return arrays
-    # One array is an iterable of its rows, too.
-    if converts_itself(arrays) or not isinstance(arrays, Iterable):
+    # One array is an iterable of its rows, too, and text is one of nothing that counts.
+    if (
+        converts_itself(arrays)
+        or isinstance(arrays, (str, bytes))
+        or not isinstance(arrays, Iterable)
+    ):
         return [arrays]
     if isinstance(arrays, Mapping):
         raise UnsupportedError(

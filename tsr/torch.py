@@ -7,7 +7,9 @@ show.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
+from typing import cast as cast_type
 
 import numpy as np
 
@@ -17,6 +19,8 @@ from tsr.errors import UnsupportedError
 from tsr.extras import require
 
 if TYPE_CHECKING:
+    from typing import Literal
+
     import torch
     from numpy.typing import DTypeLike, NDArray
 
@@ -32,7 +36,10 @@ __all__ = ["as_array", "dumps", "load", "loads", "save"]
 def load(
     source: Source, *, device: torch.device | str | None = None, strict: bool = True
 ) -> torch.Tensor:
-    """Read a TSR v1 file as a tensor.
+    """Read a file of a single tensor: of TSR v1, or of TSR4.
+
+    Of a file with more, ``tsr.open(path, mmap_mode="c")`` gives arrays that
+    `torch.from_numpy` takes without a copy.
 
     Parameters
     ----------
@@ -46,9 +53,9 @@ def load(
     Returns
     -------
     torch.Tensor
-        float32, int8 or int32, contiguous, without gradient. It is writable and its own: a
-        large file is mapped copy-on-write, so no byte is read before it is used and no change
-        reaches the file.
+        float32, int8 or int32, or from a TSR4 file float16; contiguous, without gradient. It
+        is writable and its own: a large file is mapped copy-on-write, so no byte is read before
+        it is used and no change reaches the file. What is compressed is inflated.
 
     Raises
     ------
@@ -60,7 +67,7 @@ def load(
 
 
 def loads(data: BytesLike, *, strict: bool = True) -> torch.Tensor:
-    """Copy the tensor out of a bytes-like object that holds a TSR v1 file.
+    """Copy the tensor out of a bytes-like object that holds a file of a single one.
 
     Parameters
     ----------
@@ -83,21 +90,23 @@ def loads(data: BytesLike, *, strict: bool = True) -> torch.Tensor:
 
 def save(
     target: Target,
-    tensor: torch.Tensor,
+    tensor: torch.Tensor | Iterable[torch.Tensor],
     *,
+    format: Literal["v1", "tsr4"] = "v1",
+    compress: bool = False,
     cast: DTypeLike | None = None,
     lossy: bool = False,
     durable: bool | None = None,
 ) -> None:
-    """Write a tensor as a TSR v1 file.
+    """Write a tensor as a TSR v1 file, or several as a TSR4 file.
 
     Parameters
     ----------
-    target, cast, lossy, durable
+    target, format, compress, cast, lossy, durable
         As for `tsr.save`.
-    tensor : torch.Tensor
-        float32, int8 or int32, rank 0 to 4, with any strides, on any device; a gradient, or
-        that one is required, is not stored.
+    tensor : torch.Tensor, or iterable of them for TSR4
+        float32, int8 or int32, rank 0 to 4, with any strides, on any device; for TSR4 float16
+        too, and no dimension of 0. A gradient, or that one is required, is not stored.
 
     Raises
     ------
@@ -107,28 +116,39 @@ def save(
     OSError
         The file cannot be written.
     """
-    writer.save(target, as_array(tensor, cast=cast), cast=cast, lossy=lossy, durable=durable)
+    array = _as_arrays(tensor, format, cast)
+    writer.save(
+        target, array, format=format, compress=compress, cast=cast, lossy=lossy, durable=durable
+    )
 
 
-def dumps(tensor: torch.Tensor, *, cast: DTypeLike | None = None, lossy: bool = False) -> bytes:
-    """Encode a tensor as the bytes of a TSR v1 file.
+def dumps(
+    tensor: torch.Tensor | Iterable[torch.Tensor],
+    *,
+    format: Literal["v1", "tsr4"] = "v1",
+    compress: bool = False,
+    cast: DTypeLike | None = None,
+    lossy: bool = False,
+) -> bytes:
+    """Encode a tensor as the bytes of a TSR v1 file, or several as those of a TSR4 file.
 
     Parameters
     ----------
-    tensor, cast, lossy
+    tensor, format, compress, cast, lossy
         As for `save`.
 
     Returns
     -------
     bytes
-        64 bytes of header and the payload.
+        The whole file.
 
     Raises
     ------
     UnsupportedError
         As for `save`.
     """
-    return writer.dumps(as_array(tensor, cast=cast), cast=cast, lossy=lossy)
+    array = _as_arrays(tensor, format, cast)
+    return writer.dumps(array, format=format, compress=compress, cast=cast, lossy=lossy)
 
 
 def as_array(tensor: torch.Tensor, *, cast: DTypeLike | None = None) -> NDArray[Any]:
@@ -178,3 +198,15 @@ def as_array(tensor: torch.Tensor, *, cast: DTypeLike | None = None) -> NDArray[
             f"tensor: got {name}, which numpy cannot show: {error}", given=str(tensor.dtype)
         ) from error
     return array
+
+
+def _as_arrays(
+    tensors: torch.Tensor | Iterable[torch.Tensor], format: str, cast: DTypeLike | None
+) -> NDArray[Any] | Iterable[NDArray[Any]]:
+    if isinstance(tensors, torch.Tensor) or format == "v1":
+        return as_array(cast_type("torch.Tensor", tensors), cast=cast)
+    if isinstance(tensors, (list, tuple)):
+        return [as_array(tensor, cast=cast) for tensor in tensors]
+    if isinstance(tensors, Mapping):
+        return tensors  # refused, with the reason
+    return (as_array(tensor, cast=cast) for tensor in tensors)

@@ -52,12 +52,12 @@ def validate(source: Source, *, strict: bool = True) -> list[FormatError]:
         return findings
     contents = Contents(data, path, strict)
 
-    def fault(index: int) -> list[FormatError]:
+    def fault(index: int) -> FormatError | None:
         try:
             contents.check(index)
         except FormatError as error:
-            return [error]
-        return []
+            return error.with_traceback(None)  # which would hold on to what was inflated
+        return None
 
     try:
         contents.check_start()
@@ -65,6 +65,5 @@ def validate(source: Source, *, strict: bool = True) -> list[FormatError]:
         findings.append(error)
     total = sum(info.nbytes for info in layout.infos)
     workers = thread_count(len(layout.infos)) if total >= _PARALLEL_BYTES else 1
-    for found in in_order(fault, range(len(layout.infos)), workers):
-        findings += found
-    return findings
+    found = in_order(fault, range(len(layout.infos)), workers)
+    return findings + [error for error in found if error is not None]
