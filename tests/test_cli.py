@@ -46,6 +46,19 @@ def good(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.fixture(params=["v1", "raw", "zlib"])
+def each(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """Make a valid file of each kind; of TSR4 with three tensors."""
+    path = tmp_path / f"{request.param}.tsr"
+    array = np.arange(6, dtype=np.float32).reshape(2, 3)
+    if request.param == "v1":
+        tsr.save(path, array)
+    else:
+        several = [array, np.float16(0.1), np.zeros(9, np.int8)]
+        tsr.save(path, several, format="tsr4", compress=request.param == "zlib")
+    return path
+
+
 @pytest.fixture
 def bad(tmp_path: Path) -> Path:
     """Make a file that breaks two clauses."""
@@ -107,6 +120,7 @@ def test_the_rest_goes_on(
         pytest.param(["dump", "x", "--json", "--precision=0"], id="precision-json"),
         pytest.param(["dump", "x", "--precision=-1"], id="negative-precision"),
         pytest.param(["dump", "x", "--precision=1001"], id="absurd-precision"),
+        pytest.param(["dump", "x", "--tensor", "first"], id="tensor-by-name"),
         pytest.param(["convert", "x"], id="no-destination"),
         pytest.param(["convert", "x", "y", "--cast=int8", "--cast=int32"], id="two-casts"),
         pytest.param(["convert", "x", "y", "--cast=int8", "--cast=int64=int32"], id="mixed-casts"),
@@ -122,10 +136,10 @@ def test_usage_error(arguments: list[str], capsys: pytest.CaptureFixture[str]) -
 
 
 def test_version(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    """`--version` names the versions of the package and of the format."""
+    """`--version` names the version of the package and the formats."""
     monkeypatch.setitem(vars(tsr), "__version__", "1.2.3")
     assert main(["--version"]) == 0
-    assert capsys.readouterr().out == "tsr 1.2.3, reads and writes TSR v1\n"
+    assert capsys.readouterr().out == "tsr 1.2.3, reads and writes TSR v1 and TSR4\n"
 
 
 def test_version_of_a_source_tree() -> None:
@@ -138,7 +152,7 @@ def test_version_of_a_source_tree() -> None:
         "sys.exit(main(['--version']))"
     )
     done = shell(command=[sys.executable, "-c", hide])
-    assert done.stdout == b"tsr (not installed), reads and writes TSR v1\n"
+    assert done.stdout == b"tsr (not installed), reads and writes TSR v1 and TSR4\n"
     assert done.returncode == 0
 
 
@@ -165,12 +179,13 @@ def test_help_has_examples(command: str, capsys: pytest.CaptureFixture[str]) -> 
 
 
 @pytest.mark.parametrize("command", ["info", "validate"])
-def test_headers_need_no_numpy(command: str, good: Path) -> None:
+def test_headers_need_no_numpy(command: str, good: Path, each: Path) -> None:
     """`info` and `validate` import nothing heavy, also for many files and as JSON."""
     script = (
         "import sys; from tsr.cli import main\n"
-        f"assert main(['{command}', {str(good)!r}]) == 0\n"
-        f"assert main(['{command}', '--json', {str(good)!r}]) == 0\n"
+        f"assert main(['{command}', {str(each)!r}]) == 0\n"
+        f"assert main(['{command}', {str(good)!r}, {str(each)!r}]) == 0\n"
+        f"assert main(['{command}', '--json', {str(each)!r}]) == 0\n"
         "heavy = {'numpy', 'construct', 'torch', 'rich', 'h5py', 'safetensors'}\n"
         "assert not heavy & sys.modules.keys(), heavy & sys.modules.keys()"
     )
@@ -273,24 +288,36 @@ def test_interrupt() -> None:
 
 @pytest.mark.parametrize("command", READING)
 @pytest.mark.parametrize("kind", ["pipe", "file"])
-def test_stdin(command: str, kind: str, good: Path) -> None:
-    """`-` is stdin, be it a pipe or a file."""
+def test_stdin(command: str, kind: str, each: Path) -> None:
+    """`-` is stdin, be it a pipe or a file, and gives what the file by its name does."""
     if kind == "pipe":
-        done = shell(command, "-", input=good.read_bytes())
+        done = shell(command, "-", input=each.read_bytes())
     else:
-        with good.open("rb") as file:
+        with each.open("rb") as file:
             done = shell(command, "-", stdin=file)
-    assert done.returncode == 0
-    assert done.stderr == b""
-    assert done.stdout
+    assert (done.returncode, done.stderr) == (0, b"")
+    named = shell(command, each).stdout
+    assert named
+    assert done.stdout == named.replace(bytes(each), b"<stdin>")
 
 
 @pytest.mark.parametrize("command", READING)
-def test_broken_stdin(command: str) -> None:
+@pytest.mark.parametrize("magic", [b"TSR!", b"TSR4"])
+def test_broken_stdin(command: str, magic: bytes) -> None:
     """Errors call stdin by its name."""
-    done = shell(command, "-", input=b"TSR!")
+    done = shell(command, "-", input=magic)
     assert done.returncode == 1
     assert b"<stdin>: header at offset 0: got 4 bytes" in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("command", ["validate", "dump"])
+def test_broken_tensor_on_stdin(command: str) -> None:
+    """Nor does a file that comes through a pipe get away with a wrong checksum."""
+    data = bytearray(tsr.dumps([np.float16(1), np.int8(1)], format="tsr4"))
+    data[-1] ^= 1
+    done = shell(command, "-", input=data)
+    assert done.returncode == 1
+    assert b"<stdin>: entries[1].data_crc32 at offset 252: got" in done.stdout + done.stderr
 
 
 def test_without_streams(good: Path) -> None:
@@ -367,10 +394,10 @@ def test_out_of_memory(
 
     monkeypatch.setattr("tsr.cli.values.csv_text", fail)
     assert main(["dump", "--csv", str(good)]) == 2
-    assert capsys.readouterr().err == "tsr: out of memory\n"
-    monkeypatch.setattr("tsr.reader.load", fail)
+    assert capsys.readouterr() == ("", f"tsr: {good}: out of memory\n")
+    monkeypatch.setattr("tsr.open", fail)
     assert main(["dump", str(good)]) == 2
-    assert capsys.readouterr().err == f"tsr: {good}: out of memory\n"
+    assert capsys.readouterr() == ("", f"tsr: {good}: out of memory\n")
 
 
 def test_a_bug_shows(good: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -379,7 +406,7 @@ def test_a_bug_shows(good: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object, **__: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("tsr.cli.info.read_header", fail)
+    monkeypatch.setattr("tsr.cli.info.read_layout", fail)
     with pytest.raises(ZeroDivisionError):
         main(["info", str(good)])
 

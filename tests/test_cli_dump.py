@@ -24,6 +24,12 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+SEVERAL: list[NDArray[Any]] = [
+    np.arange(6, dtype=np.float32).reshape(2, 3),
+    np.array([0.1, -0.0, np.inf], np.float16),
+    np.zeros((40, 50), np.int8),
+]
+
 SPECIAL = np.array([np.nan, -0.0, np.inf, -np.inf, 1e-45, 0.1, -3.4028235e38], np.float32)
 
 
@@ -34,6 +40,16 @@ def dump(array: NDArray[Any], capsys: pytest.CaptureFixture[str], *options: str)
     out, err = capsys.readouterr()
     assert err == ""
     return out
+
+
+def stored(array: NDArray[Any]) -> NDArray[Any]:
+    """Give the array as TSR4 stores it, with four dimensions."""
+    return array.reshape((1,) * (4 - array.ndim) + array.shape)
+
+
+@pytest.fixture(params=[False, True], ids=["raw", "zlib"])
+def _several(request: pytest.FixtureRequest, _directory: None) -> None:
+    tsr.save("x.tsr", SEVERAL, format="tsr4", compress=request.param)
 
 
 @pytest.fixture(autouse=True)
@@ -134,6 +150,19 @@ def test_every_bit_survives(patterns: list[int], as_json: bool) -> None:
     assert np.array(numbers, np.float32).tobytes() == array.tobytes()
 
 
+@pytest.mark.parametrize("as_json", [True, False], ids=["json", "csv"])
+def test_every_float16_survives(as_json: bool) -> None:
+    """So does every float16, in no more digits than its own precision takes."""
+    array = np.arange(1 << 16, dtype=np.uint32).astype(np.uint16).view(np.float16)
+    array[np.isnan(array)] = np.nan
+    if as_json:
+        numbers = json.loads("".join(values.json_text(array)))["values"]
+    else:
+        numbers = [row[0] for row in csv.reader(io.StringIO("".join(values.csv_text(array))))]
+        assert max(map(len, numbers)) == len("-6.1035e-05")
+    assert np.array(numbers, np.float16).tobytes() == array.tobytes()
+
+
 @pytest.mark.parametrize("shape", [(50_000,), (2, 40_000), (1, 2, 40_000)])
 def test_long_rows(shape: tuple[int, ...]) -> None:
     """A row that is converted in pieces is one row."""
@@ -171,3 +200,112 @@ def test_lenient(capsys: pytest.CaptureFixture[str]) -> None:
     assert err.endswith("[V1-PAYLOAD-2]\n")
     assert main(["dump", "--lenient", "x.tsr"]) == 0
     assert capsys.readouterr().out == "5\n"
+
+
+@pytest.mark.usefixtures("_several")
+def test_several(capsys: pytest.CaptureFixture[str]) -> None:
+    """Each of several tensors has a heading with its index, dtype and shape."""
+    assert main(["dump", "x.tsr"]) == 0
+    headings = (
+        "tensor 0: float32 (1, 1, 2, 3)",
+        "tensor 1: float16 (1, 1, 1, 3)",
+        "tensor 2: int8 (1, 1, 40, 50)",
+    )
+    assert capsys.readouterr() == (
+        "\n".join(
+            f"{heading}\n{stored(array)}\n"
+            for heading, array in zip(headings, SEVERAL, strict=True)
+        ),
+        "",
+    )
+    assert main(["dump", "--full", "--precision=0", "x.tsr"]) == 0
+    out = capsys.readouterr().out
+    assert "[[[[0. 1. 2.]" in out
+    assert "..." not in out
+
+
+@pytest.mark.usefixtures("_several")
+def test_json_of_several(capsys: pytest.CaptureFixture[str]) -> None:
+    """JSON of several tensors is one object with a list of them."""
+    assert main(["dump", "--json", "x.tsr"]) == 0
+    assert json.loads(capsys.readouterr().out) == {
+        "path": "x.tsr",
+        "tensors": [
+            {"dtype": "float32", "shape": [1, 1, 2, 3], "values": [[[[0, 1, 2], [3, 4, 5]]]]},
+            {"dtype": "float16", "shape": [1, 1, 1, 3], "values": [[[[0.1, -0.0, "inf"]]]]},
+            {"dtype": "int8", "shape": [1, 1, 40, 50], "values": [[[[0] * 50] * 40]]},
+        ],
+    }
+
+
+@pytest.mark.usefixtures("_several")
+@pytest.mark.parametrize("index", [0, 1, 2, -1, -3])
+def test_tensor(index: int, capsys: pytest.CaptureFixture[str]) -> None:
+    """`--tensor` picks one, also from the end, and prints it like the only one of a file."""
+    tsr.save("y.tsr", SEVERAL[index], format="tsr4")
+    for option in ("--full", "--csv", "--json"):
+        assert main(["dump", option, "y.tsr"]) == 0
+        alone = capsys.readouterr().out.replace("y.tsr", "x.tsr")
+        assert main(["dump", "--tensor", str(index), option, "x.tsr"]) == 0
+        assert capsys.readouterr() == (alone, "")
+
+
+def test_only_tensor(capsys: pytest.CaptureFixture[str]) -> None:
+    """The only tensor of a TSR4 file is printed as that of a TSR v1 file."""
+    array = stored(SEVERAL[0])
+    for option in ("--full", "--csv", "--json", "--tensor=0", "--tensor=-1"):
+        expected = dump(array, capsys, option)
+        tsr.save("x.tsr", array, format="tsr4")
+        assert main(["dump", option, "x.tsr"]) == 0
+        assert capsys.readouterr() == (expected, "")
+
+
+@pytest.mark.usefixtures("_several")
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--tensor=3"], "--tensor: got 3, expected -3 to 2"),
+        (["--tensor=-4", "--json"], "--tensor: got -4, expected -3 to 2"),
+        (["--csv"], "--csv: got 3 tensors, expected one; pick it with --tensor INDEX"),
+    ],
+)
+def test_what_the_file_does_not_hold(
+    options: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A tensor that is not there, or more than one for CSV, is an error of the file."""
+    assert main(["dump", *options, "x.tsr"]) == 1
+    assert capsys.readouterr() == ("", f"tsr: x.tsr: {message}\n")
+
+
+def test_broken_tensor(capsys: pytest.CaptureFixture[str]) -> None:
+    """What precedes a broken tensor is printed, of itself nothing; others can be picked."""
+    data = bytearray(tsr.dumps(SEVERAL, format="tsr4"))
+    data[-1] ^= 1
+    Path("x.tsr").write_bytes(data)
+    assert main(["dump", "x.tsr"]) == 1
+    out, err = capsys.readouterr()
+    first, second = (str(stored(array)) for array in SEVERAL[:2])
+    assert out == (
+        f"tensor 0: float32 (1, 1, 2, 3)\n{first}\n\ntensor 1: float16 (1, 1, 1, 3)\n{second}\n"
+    )
+    assert err.startswith("tsr: x.tsr: entries[2].data_crc32 at offset 316: got ")
+    assert err.endswith("[T4-CRC-2]\n")
+    assert main(["dump", "--json", "x.tsr"]) == 1
+    cut, same = capsys.readouterr()
+    assert same == err
+    assert len(json.loads(f"{cut}]}}")["tensors"]) == 2
+    assert main(["dump", "--tensor=1", "x.tsr"]) == 0
+    assert capsys.readouterr() == (f"{second}\n", "")
+
+
+def test_one_tensor_at_a_time(capsys: pytest.CaptureFixture[str]) -> None:
+    """Of a compressed file no more than one tensor is in memory."""
+    nbytes = 1 << 23
+    tsr.save("x.tsr", [np.zeros(nbytes, np.int8)] * 3, format="tsr4", compress=True)
+    tracemalloc.start()
+    try:
+        assert main(["dump", "x.tsr"]) == 0
+        assert nbytes < tracemalloc.get_traced_memory()[1] < 1.5 * nbytes
+    finally:
+        tracemalloc.stop()
+    assert capsys.readouterr().out.count("tensor ") == 3

@@ -82,6 +82,17 @@ def test_table_on_a_terminal() -> None:
     assert "2 files" in shown
 
 
+def test_listing_on_a_terminal() -> None:
+    """So is the table of a file's tensors, which has no total."""
+    tsr.save("c.tsr", [np.zeros(2, np.int8), np.zeros(3, np.float16)], format="tsr4")
+    shown = terminal(RUN, "info", "c.tsr")
+    assert "─────" in shown
+    assert shown.startswith("c.tsr\r\n  format    TSR4\r\n")
+    rows = [line.split() for line in shown.splitlines() if "(1, 1, 1, " in line]
+    assert [row[:2] for row in rows] == [["0", "int8"], ["1", "float16"]]
+    assert shown.count("CRC32") == 1
+
+
 def test_table_on_a_narrow_terminal(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -37,7 +37,8 @@ def add_lenient(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--lenient",
         action="store_true",
-        help="accept set reserved fields and bytes after the payload, as the original readers do",
+        help="accept set reserved fields, padding that is not 0 and bytes after the last payload, "
+        "as the original readers do",
     )
 
 

@@ -1,8 +1,9 @@
 """The arguments of a shell -> one command run -> an exit code.
 
-Exit codes: 0, all went well; 1, a file is invalid or a conversion was refused; 2, the arguments
-are wrong or the system refused something; 130, interrupted; 141, the output was closed; 143,
-terminated. Of several files' codes the highest counts. Nothing is raised but what is a bug.
+Exit codes: 0, all went well; 1, a file is invalid, or does not hold what was asked for, or a
+conversion was refused; 2, the arguments are wrong or the system refused something; 130,
+interrupted; 141, the output was closed; 143, terminated. Of several files' codes the highest
+counts. Nothing is raised but what is a bug.
 """
 
 from __future__ import annotations
@@ -16,7 +17,6 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from tsr.cli.report import SYSTEM, say
-from tsr.layout import V1_VERSION
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -32,7 +32,7 @@ TERMINATED = 143
 # Each is a module of this package, imported when it is called for.
 COMMANDS = {
     "info": "show what the headers of files say",
-    "validate": "check files against every rule of the format",
+    "validate": "check files against every rule of their format",
     "dump": "print the values of a file",
     "convert": "convert files from and to other formats",
 }
@@ -100,7 +100,7 @@ def _run(arguments: list[str]) -> int:
     try:
         options = parser.parse_args(arguments[:1])
         if options.version:
-            print(f"tsr {_package_version()}, reads and writes TSR v{V1_VERSION}")
+            print(f"tsr {_package_version()}, reads and writes TSR v1 and TSR4")
             return 0
         if options.command is None:
             parser.error("expected a command")
@@ -123,7 +123,7 @@ def _main_parser() -> ArgumentParser:
         allow_abbrev=False,
     )
     parser.add_argument(
-        "--version", action="store_true", help="print the versions of package and format"
+        "--version", action="store_true", help="print the version of the package, and the formats"
     )
     parser.add_argument("command", nargs="?", choices=COMMANDS, metavar="COMMAND", help="see below")
     return parser

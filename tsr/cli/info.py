@@ -8,27 +8,37 @@ from tsr.cli.arguments import add_json, add_lenient, add_paths, command_parser
 from tsr.cli.inputs import expand, label, opened
 from tsr.cli.output import print_json, print_table, printable
 from tsr.cli.report import Report
-from tsr.source import read_header
+from tsr.contents import read_layout
+from tsr.layout import TSR4_RAW, TSR4_ZLIB
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
     from collections.abc import Iterator
 
-    from tsr.header import Header
+    from tsr.container import TensorInfo
+    from tsr.contents import Layout
 
 __all__ = ["parser", "run"]
+
+_DESCRIPTION = """\
+Show what the headers of files say. Of one file a listing, with a table of the tensors of a TSR4
+file; of many files a table with a row for each tensor.
+
+JSON: an object for each file. TSR v1: path, format, dtype, shape, elements, payload_bytes and
+payload_offset. TSR4: path, format, mode ("raw" or "zlib") and tensors, a list of objects with
+dtype to payload_offset like those and stored_bytes and crc32, which is a number."""
 
 _EXAMPLES = """\
   tsr info weights.tsr
   tsr info runs/ 'more/**/*.tsr'
   tsr info --json runs/ | jq '.[].shape'"""
 
+_MODES = {TSR4_RAW: "raw", TSR4_ZLIB: "zlib"}
+
 
 def parser() -> ArgumentParser:
     """Make the parser of the arguments."""
-    made = command_parser(
-        "info", "Show what the headers of files say: a table for many files.", _EXAMPLES
-    )
+    made = command_parser("info", _DESCRIPTION, _EXAMPLES)
     add_paths(made)
     add_lenient(made)
     add_json(made, "a list of objects")
@@ -38,56 +48,105 @@ def parser() -> ArgumentParser:
 def run(options: Namespace) -> int:
     """Print what was asked for and give the exit code."""
     report = Report()
-    headers = _headers(options, report)
+    layouts = _layouts(options, report)
     if options.json:
-        print_json(_as_object(path, header) for path, header in headers)
+        print_json(_as_object(path, layout) for path, layout in layouts)
         return report.code
-    found = list(headers)
+    found = list(layouts)
     if len(found) == 1:
         _print_listing(*found[0])
     elif found:
-        _print_headers(found)
+        _print_files(found)
     return report.code
 
 
-def _headers(options: Namespace, report: Report) -> Iterator[tuple[str, Header]]:
+def _layouts(options: Namespace, report: Report) -> Iterator[tuple[str, Layout]]:
     for path in expand(options.paths, report):
         with report.blame(path):
-            yield path, read_header(opened(path), strict=not options.lenient)
+            yield path, read_layout(opened(path), strict=not options.lenient)
 
 
-def _as_object(path: str, header: Header) -> dict[str, Any]:
+def _as_object(path: str, layout: Layout) -> dict[str, Any]:
+    start = {"path": path, "format": layout.format}
+    tensors = [_facts(info) for info in layout.infos]
+    if layout.mode is None:
+        return {**start, **tensors[0]}
+    for tensor, info in zip(tensors, layout.infos, strict=True):
+        tensor.update(stored_bytes=info.stored_nbytes, crc32=info.crc32)
+    return {**start, "mode": _MODES[layout.mode], "tensors": tensors}
+
+
+def _facts(info: TensorInfo) -> dict[str, Any]:
     return {
-        "path": path,
-        "format": _format(header),
-        "dtype": header.element.name,
-        "shape": header.shape,
-        "elements": header.size,
-        "payload_bytes": header.nbytes,
-        "payload_offset": header.payload_offset,
+        "dtype": info.element.name,
+        "shape": info.shape,
+        "elements": info.size,
+        "payload_bytes": info.nbytes,
+        "payload_offset": info.offset,
     }
 
 
-def _print_listing(path: str, header: Header) -> None:
+def _print_listing(path: str, layout: Layout) -> None:
     print(printable(label(path)))
-    print(f"  format    {_format(header)}")
-    print(f"  dtype     {header.element.name}")
-    print(f"  shape     {header.shape}")
-    print(f"  elements  {header.size}")
-    print(f"  payload   {header.nbytes} bytes at offset {header.payload_offset}")
+    print(f"  format    {layout.format}")
+    if layout.mode is None:
+        [info] = layout.infos
+        print(f"  dtype     {info.element.name}")
+        print(f"  shape     {info.shape}")
+        print(f"  elements  {info.size}")
+        print(f"  payload   {info.nbytes} bytes at offset {info.offset}")
+        return
+    nbytes = sum(info.nbytes for info in layout.infos)
+    compressed = layout.mode == TSR4_ZLIB
+    print(f"  mode      {_MODES[layout.mode]}")
+    print(f"  tensors   {len(layout.infos)}")
+    print(f"  payload   {nbytes} bytes")
+    if compressed:
+        stored = sum(info.stored_nbytes for info in layout.infos)
+        print(f"  stored    {stored} bytes ({stored / nbytes:.1%})")
+    print()
+    print_table(
+        ("INDEX", *_columns(compressed), "CRC32"),
+        [
+            (index, *_cells(info, compressed), f"0x{info.crc32:08x}")
+            for index, info in enumerate(layout.infos)
+        ],
+    )
 
 
-def _print_headers(found: list[tuple[str, Header]]) -> None:
-    columns = ("PATH", "FORMAT", "DTYPE", "SHAPE", "ELEMENTS", "BYTES", "OFFSET")
+def _print_files(found: list[tuple[str, Layout]]) -> None:
+    # A row for each tensor; those of a file with several are told apart by their index.
+    compressed = any(layout.mode == TSR4_ZLIB for _, layout in found)
     rows = [
-        (label(path), _format(header), header.element.name, str(header.shape),
-         header.size, header.nbytes, header.payload_offset)
-        for path, header in found
-    ]  # fmt: skip
-    elements = sum(header.size for _, header in found)
-    nbytes = sum(header.nbytes for _, header in found)
-    print_table(columns, rows, (f"{len(found)} files", "", "", "", elements, nbytes, ""))
+        (name, _format(layout), *_cells(info, compressed))
+        for path, layout in found
+        for name, info in zip(_names(path, len(layout.infos)), layout.infos, strict=True)
+    ]
+    infos = [info for _, layout in found for info in layout.infos]
+    count = f"{len(found)} files"
+    if len(infos) > len(found):
+        count += f", {len(infos)} tensors"
+    stored = (sum(info.stored_nbytes for info in infos),) if compressed else ()
+    total = (
+        count, "", "", "", sum(info.size for info in infos), sum(info.nbytes for info in infos),
+        *stored, "",
+    )  # fmt: skip
+    print_table(("PATH", "FORMAT", *_columns(compressed)), rows, total)
 
 
-def _format(header: Header) -> str:
-    return f"TSR v{header.version}"
+def _columns(compressed: bool) -> tuple[str, ...]:
+    stored = ("STORED",) if compressed else ()
+    return ("DTYPE", "SHAPE", "ELEMENTS", "BYTES", *stored, "OFFSET")
+
+
+def _cells(info: TensorInfo, compressed: bool) -> tuple[str | int, ...]:
+    stored = (info.stored_nbytes,) if compressed else ()
+    return (info.element.name, str(info.shape), info.size, info.nbytes, *stored, info.offset)
+
+
+def _names(path: str, count: int) -> list[str]:
+    return [label(path)] if count == 1 else [f"{label(path)}[{index}]" for index in range(count)]
+
+
+def _format(layout: Layout) -> str:
+    return f"{layout.format} zlib" if layout.mode == TSR4_ZLIB else layout.format

@@ -45,12 +45,14 @@ def print_json(objects: Iterable[dict[str, Any]]) -> None:
 def print_table(
     columns: Sequence[str],
     rows: Sequence[Sequence[str | int]],
-    total: Sequence[str | int],
+    total: Sequence[str | int] | None = None,
 ) -> None:
-    """Print rows under headings, with a last one for their total; numbers align right."""
+    """Print rows under headings, with a last one for any total; numbers align right."""
     right = [isinstance(cell, int) for cell in rows[0]]
-    cells = [[printable(str(cell)) for cell in row] for row in (*rows, total)]
-    if not (sys.stdout is not None and sys.stdout.isatty() and _print_rich(columns, cells, right)):
+    lines = rows if total is None else (*rows, total)
+    cells = [[printable(str(cell)) for cell in line] for line in lines]
+    on_terminal = sys.stdout is not None and sys.stdout.isatty()
+    if not (on_terminal and _print_rich(columns, cells, right, footer=total is not None)):
         _print_plain([list(columns), *cells], right)
 
 
@@ -64,7 +66,9 @@ def _print_plain(cells: list[list[str]], right: list[bool]) -> None:
         print("  ".join(aligned).rstrip())
 
 
-def _print_rich(columns: Sequence[str], cells: list[list[str]], right: list[bool]) -> bool:
+def _print_rich(
+    columns: Sequence[str], cells: list[list[str]], right: list[bool], footer: bool
+) -> bool:
     # Whether rich is there to print it.
     try:
         from rich.box import SIMPLE_HEAD
@@ -73,12 +77,10 @@ def _print_rich(columns: Sequence[str], cells: list[list[str]], right: list[bool
         from rich.text import Text
     except ImportError:
         return False
-    table = Table(box=SIMPLE_HEAD, show_footer=True)
-    for name, footer, is_right in zip(columns, cells[-1], right, strict=True):
-        table.add_column(
-            name, Text(footer), justify="right" if is_right else "left", overflow="fold"
-        )
-    for row in cells[:-1]:
+    table = Table(box=SIMPLE_HEAD, show_footer=footer)
+    for name, last, is_right in zip(columns, cells[-1], right, strict=True):
+        table.add_column(name, Text(last), justify="right" if is_right else "left", overflow="fold")
+    for row in cells[:-1] if footer else cells:
         table.add_row(*map(Text, row))  # as text: markup in a file's name is not obeyed
     Console().print(table)
     return True

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 __all__ = ["parser", "run"]
 
 _DESCRIPTION = """\
-Check files against every rule of their format. The checksums of a TSR4 file are verified, for
-which its tensors are read and inflated.
+Check files against every rule of their format. Every byte of a TSR4 file is read, for the
+checksums of its tensors are verified.
 
 A finding names the field, where it begins in bytes, what stands there, what a valid file has
 there and the clause of the specification. Findings about the tensors' bytes come only where

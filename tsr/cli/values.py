@@ -55,13 +55,15 @@ def csv_text(array: NDArray[Any]) -> Iterator[str]:
         yield "\n"
 
 
-def json_text(array: NDArray[Any], path: str) -> Iterator[str]:
-    """Give an object with path, dtype, shape and values, nested as the shape is.
+def json_text(array: NDArray[Any], path: str | None = None) -> Iterator[str]:
+    """Give an object with any path, dtype, shape and values, nested as the shape is.
 
     What JSON has no number for is a string: "nan", "inf", "-inf".
     """
-    head = json.dumps({"path": path, "dtype": array.dtype.name, "shape": array.shape})
-    yield head.removesuffix("}") + ', "values": '
+    head = {"dtype": array.dtype.name, "shape": array.shape}
+    if path is not None:
+        head = {"path": path, **head}
+    yield json.dumps(head).removesuffix("}") + ', "values": '
     if array.size == 0:
         yield "[]"
     else:
@@ -69,7 +71,7 @@ def json_text(array: NDArray[Any], path: str) -> Iterator[str]:
         if array.dtype.kind == "f":
             numbers = (_NO_NUMBERS.get(number, number) for number in numbers)
         yield from _nested(numbers, array.shape)
-    yield "}\n"
+    yield "}"
 
 
 def _numbers(array: NDArray[Any]) -> Iterator[str]:
