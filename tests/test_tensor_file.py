@@ -65,7 +65,7 @@ def test_a_sequence(target: Path, arrays: list[NDArray[Any]], compress: bool) ->
         assert same([file[-1], file[np.int64(0)]], [arrays[-1], arrays[0]])
         assert same(reversed(file), arrays[::-1])
         for index in (len(arrays), -len(arrays) - 1):
-            with pytest.raises(IndexError):
+            with pytest.raises(IndexError, match=f"tensor {index} of a file with"):
                 _ = file[index]
         for wrong in ("0", 1.0, None):
             with pytest.raises(TypeError):

@@ -46,13 +46,16 @@ def test_all_faults(data: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_padding() -> None:
     """Each stretch of padding is looked at, in its place among the payloads."""
     offsets = [info.offset for info in tsr.open(RAW).infos]
-    data = RAW
+    data = patched(RAW, entry_at(0) + 60, b"\0\0\0\0")
     for at in (entry_at(3), offsets[0] + X.nbytes, offsets[2] - 1):
         data = patched(data, at, b"\1")
     found = [(finding.clause, finding.offset) for finding in tsr.validate(data)]
     places = (entry_at(3), offsets[0] + X.nbytes, offsets[2] - 1)
-    assert found == [("T4-PADDING-1", at) for at in places]
-    assert tsr.validate(data, strict=False) == []
+    checksum = ("T4-CRC-2", entry_at(0) + 60)
+    expected = [("T4-PADDING-1", at) for at in places]
+    assert found == [expected[0], checksum, *expected[1:]]
+    lenient = tsr.validate(data, strict=False)
+    assert [(finding.clause, finding.offset) for finding in lenient] == [checksum]
 
 
 def test_faults_of_the_header_come_alone() -> None:

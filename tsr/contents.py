@@ -111,27 +111,35 @@ class Contents:
         self._view = memoryview(data)
         self._strict = strict
 
-    def check(self, index: int) -> None:
-        """Check all that the file says of a payload, and the padding behind it."""
-        mode, infos = self.layout
-        info = infos[index]
+    def check_payload(self, index: int) -> None:
+        """Check all that the file says of a payload."""
+        info = self.layout.infos[index]
         if info.crc32 is None:
             return
-        if mode == TSR4_ZLIB:
+        if self.layout.mode == TSR4_ZLIB:
             checksum = 0
             for chunk in self.inflate(index):
                 checksum = crc32(chunk, checksum)
         else:
             checksum = crc32(self._view[info.offset : info.offset + info.nbytes])
         self.check_crc(index, checksum)
-        if mode == TSR4_RAW and index + 1 < len(infos):
-            self._check_padding(info.offset + info.nbytes, infos[index + 1].offset)
 
-    def check_start(self) -> None:
-        """Check the padding between the directory and the first payload."""
+    def check_padding(self, index: int) -> None:
+        """Check the padding behind a payload; that before the first one is behind -1."""
         mode, infos = self.layout
-        if mode == TSR4_RAW:
-            self._check_padding(directory_end(len(infos)), infos[0].offset)
+        if mode != TSR4_RAW or not self._strict or index + 1 == len(infos):
+            return
+        start = (
+            infos[index].offset + infos[index].nbytes if index >= 0 else directory_end(len(infos))
+        )
+        padding = bytes(self._view[start : infos[index + 1].offset])
+        # T4-PADDING-1
+        if padding.strip(b"\0"):
+            at = next(at for at, byte in enumerate(padding) if byte)
+            raise FormatError(
+                "padding", start + at, found=padding[at], expected=0, clause="T4-PADDING-1",
+                path=self.path,
+            )  # fmt: skip
 
     def check_crc(self, index: int, checksum: int) -> None:
         """Compare the CRC-32 of the elements' bytes with the one in the directory."""
@@ -156,15 +164,6 @@ class Contents:
                 clause=error.clause, path=self.path,
             )  # fmt: skip
         raise fault  # here, so that it holds on to nothing of what was inflated
-
-    def _check_padding(self, start: int, end: int) -> None:
-        # T4-PADDING-1
-        if start < end and self._strict and bytes(self._view[start:end]).strip(b"\0"):
-            at = next(at for at in range(start, end) if self._view[at])
-            raise FormatError(
-                "padding", at, found=self._view[at], expected=0, clause="T4-PADDING-1",
-                path=self.path,
-            )  # fmt: skip
 
 
 def decode_layout(
@@ -294,8 +293,8 @@ def read_all(
         rest = iter(lambda: read_upto(source, CHUNK), b"")
         return head, len(head) + sum(map(len, rest)), name
     # One byte more shows whether the stream ends where it should.
-    head += read_growing(source, layout.end - len(head) + strict, CHUNK)
-    return head, len(head), name
+    data = read_growing(source, layout.end - len(head) + strict, CHUNK, head)
+    return data, len(data), name
 
 
 def _read_plain(stream: IO[bytes], left: int, path: str | None, writable: bool) -> Any:
@@ -335,7 +334,7 @@ def _read_head(
     if not problems:
         wanted = TSR4_ENTRY_SIZE * count
         # Only a plain file is known to hold what its header claims.
-        head += read_growing(stream, wanted, CHUNK if size is None else wanted)
+        head = read_growing(stream, wanted, CHUNK if size is None else wanted, head)
         if len(head) < directory_end(count):
             return head, len(head)
     return head, size

@@ -131,21 +131,25 @@ def fill(stream: BinaryReader, view: memoryview) -> int:
     return done
 
 
-def read_growing(stream: BinaryReader, count: int, capacity: int = CHUNK) -> bytearray:
-    """Read `count` bytes, or as many as come before the stream ends.
+def read_growing(
+    stream: BinaryReader, count: int, capacity: int = CHUNK, head: bytes | bytearray = b""
+) -> bytearray:
+    """Read `count` bytes, or as many as come before the stream ends, and put them behind `head`.
 
     At first only `capacity` bytes are allocated, then never more than twice what has come:
     `count` may be a lie.
     """
-    buffer = bytearray(min(count, capacity))
-    done = 0
+    buffer = bytearray(head)
+    done = len(head)
+    end = done + count
+    buffer.extend(bytes(min(count, capacity)))
     while True:
         with memoryview(buffer) as view:
             done += fill(stream, view[done:])
-        if done < len(buffer) or done == count:
+        if done < len(buffer) or done == end:
             del buffer[done:]
             return buffer
-        buffer.extend(bytes(min(count - done, done)))
+        buffer.extend(bytes(min(end - done, done)))
 
 
 def _blocked(stream: BinaryReader) -> BlockingIOError:

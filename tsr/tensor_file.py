@@ -64,7 +64,7 @@ class TensorFile:
         self._private = private
         self._unverified = set(range(len(contents.layout.infos))) if verify else set()
         if verify:
-            contents.check_start()
+            contents.check_padding(-1)
 
     @property
     def infos(self) -> tuple[TensorInfo, ...]:
@@ -118,7 +118,10 @@ class TensorFile:
         contents = self._opened()
         count = len(contents.layout.infos)
         if not isinstance(index, slice):
-            return self._array(contents, range(count)[index])
+            try:
+                return self._array(contents, range(count)[index])
+            except IndexError:
+                raise IndexError(f"tensor {index} of a file with {count}") from None
         indexes = range(count)[index]
         work = sum(
             contents.layout.infos[at].nbytes
@@ -149,7 +152,8 @@ class TensorFile:
         else:
             element, shape, offset, *_ = contents.layout.infos[index]
             if index in self._unverified:
-                contents.check(index)
+                contents.check_payload(index)
+                contents.check_padding(index)
                 self._unverified.discard(index)
             array = ndarray(shape, _DTYPES[element.tsr4_code], contents.data, offset)
             if self._freeze:
@@ -161,7 +165,9 @@ class TensorFile:
     def _inflate(self, contents: Contents, index: int) -> NDArray[Any]:
         info = contents.layout.infos[index]
         if info.nbytes > RATIO_MAX * info.stored_nbytes:
-            contents.check(index)  # it cannot give so much: nothing is allocated to see it fail
+            contents.check_payload(
+                index
+            )  # it cannot give so much: nothing is allocated to see it fail
         array: NDArray[Any] = np.empty(info.shape, info.element.numpy)
         view = array.reshape(-1).view(np.uint8).data
         verify = index in self._unverified

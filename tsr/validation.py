@@ -9,6 +9,8 @@ from tsr.errors import FormatError
 from tsr.threads import in_order, thread_count
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tsr.source import Source
 
 __all__ = ["validate"]
@@ -52,18 +54,20 @@ def validate(source: Source, *, strict: bool = True) -> list[FormatError]:
         return findings
     contents = Contents(data, path, strict)
 
-    def fault(index: int) -> FormatError | None:
-        try:
-            contents.check(index)
-        except FormatError as error:
-            return error.with_traceback(None)  # which would hold on to what was inflated
-        return None
+    def faults(index: int) -> list[FormatError]:
+        checks = (contents.check_payload, contents.check_padding)
+        found = (_fault(check, index) for check in (checks if index >= 0 else checks[1:]))
+        return [error for error in found if error is not None]
 
-    try:
-        contents.check_start()
-    except FormatError as error:
-        findings.append(error)
+    indexes = range(-1, len(layout.infos))  # padding comes first
     total = sum(info.nbytes for info in layout.infos)
     workers = thread_count(len(layout.infos)) if total >= _PARALLEL_BYTES else 1
-    found = in_order(fault, range(len(layout.infos)), workers)
-    return findings + [error for error in found if error is not None]
+    return [error for found in in_order(faults, indexes, workers) for error in found]
+
+
+def _fault(check: Callable[[int], None], index: int) -> FormatError | None:
+    try:
+        check(index)
+    except FormatError as error:
+        return error.with_traceback(None)  # which would hold on to what was inflated
+    return None
