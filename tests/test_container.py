@@ -138,6 +138,8 @@ def test_entry_faults(clause: str, field: str, offset: int, piece: bytes) -> Non
     assert (first.clause, first.field) == (clause, f"entries[1].{field}")
     assert first.offset == entry_at(1) + offset
     assert (findings(data, strict=False) == []) == (clause == "T4-RESERVED-3")
+    left = decode_directory(data[HEADER : entry_at(3)], TSR4_RAW, True, None, lambda error: None)
+    assert len(left) == (2 if clause in ("T4-DTYPE-1", "T4-SHAPE-1") else 3)
 
 
 def test_a_size_beyond_what_counts_bytes() -> None:
@@ -177,6 +179,7 @@ def test_extent(size: int, clauses: list[str]) -> None:
     found: list[FormatError] = []
     check_extent(infos, size, True, None, found.append)
     assert [error.clause for error in found] == clauses
+    assert all(error.found == "1 more byte" for error in found if error.clause == "T4-END-1")
     lenient: list[FormatError] = []
     check_extent(infos, size, False, None, lenient.append)
     assert [error.clause for error in lenient] == [
@@ -226,3 +229,9 @@ def test_shapes_without_encoding(shape: Any, message: str) -> None:
     """What the fields have no room for is refused."""
     with pytest.raises(tsr.UnsupportedError, match=message):
         check_shape(FP32, shape)
+
+
+def test_an_unknown_mode_leaves_the_places_open() -> None:
+    """Where the mode is wrong, nothing is said of where payloads should lie."""
+    data = resealed(patched(encode_container(TSR4_RAW, INFOS), 12, b"\2"))
+    assert [error.clause for error in findings(data)] == ["T4-MODE-1"]

@@ -34,7 +34,7 @@ def test_python_examples(clone: Path, capsys: pytest.CaptureFixture[str]) -> Non
         exec(compile(code, "README.md", "exec"), names)  # noqa: S102 - the README is ours
         said = [line.split("#", 1)[1].strip() for line in code.splitlines() if "print(" in line]
         assert capsys.readouterr().out.splitlines() == said
-    assert sorted(path.name for path in clone.iterdir()) == ["tests", "x.npy", "x.tsr"]
+    assert sorted(path.name for path in clone.iterdir()) == ["many.tsr", "tests", "x.npy", "x.tsr"]
 
 
 def test_shell_examples(clone: Path) -> None:

@@ -86,6 +86,7 @@ def test_infos(target: Path, compress: bool) -> None:
             assert (zlib.decompress(stored) if compress else stored) == array.tobytes()
             assert info.crc32 == zlib.crc32(array.tobytes())
         assert repr(file) == f"<TensorFile {str(target)!r}, TSR4, 4 tensors>"
+        assert f"crc32=0x{zlib.crc32(X.tobytes()):08x}" in repr(file.infos[0])
         assert repr(file.infos[0]).startswith("TensorInfo(dtype=float32, shape=(1, 1, 2, 3), off")
 
 

@@ -31,6 +31,7 @@ from tsr.layout import (
     TSR4_RAW,
     TSR4_ZLIB,
     V1_HEADER_SIZE,
+    V1_MAGIC,
 )
 from tsr.source import SMALL_FILE, changed, is_path, open_regular, read_whole
 from tsr.streams import (
@@ -287,11 +288,11 @@ def read_all(
     head, known = _read_head(source, None, strict)
     problems: list[FormatError] = []
     layout = decode_layout(head, known, strict, name, problems.append)
-    if problems:
-        return head, known, name
-    if layout.mode is None and not v1_payload:
+    if head[: len(V1_MAGIC)] == V1_MAGIC and not v1_payload:
         rest = iter(lambda: read_upto(source, CHUNK), b"")
         return head, len(head) + sum(map(len, rest)), name
+    if problems:
+        return head, known, name
     # One byte more shows whether the stream ends where it should.
     data = read_growing(source, layout.end - len(head) + strict, CHUNK, head)
     return data, len(data), name
