@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import io
+import mmap
 import os
 import pickle
 import resource
@@ -20,7 +21,7 @@ from numpy.typing import NDArray
 
 import tsr
 from tests.containers import ENTRY, HEADER, entry_at, patched
-from tsr import compression, tensor_file
+from tsr import compression, contents, tensor_file
 from tsr.source import SMALL_FILE
 
 X = np.arange(6, dtype=np.float32).reshape(1, 1, 2, 3)
@@ -491,6 +492,38 @@ def test_only_what_is_used_is_touched(target: Path) -> None:
     assert (count, total) == (256, block.nbytes)
     assert opened < 1 << 21  # of 128 MiB
     assert used < block.nbytes + (1 << 21)
+
+
+def test_plain_file_objects_are_mapped(target: Path) -> None:
+    """A large file behind a file object is mapped, wherever the object stands; others are read."""
+    data = tsr.dumps(LARGE, format="tsr4")
+    target.write_bytes(b"before" + data)
+    with open(target, "rb") as stream:
+        stream.seek(6)
+        assert isinstance(tsr.open(stream)[0].base, mmap.mmap)
+    assert not isinstance(tsr.open(io.BytesIO(data))[0].base, mmap.mmap)
+
+
+@pytest.mark.parametrize("arrays", [ARRAYS, LARGE], ids=["small", "large"])
+def test_files_that_shrink(
+    target: Path, arrays: list[NDArray[Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file that loses bytes between the look at its size and the reading is refused."""
+    data = tsr.dumps(arrays, format="tsr4")
+    for name in ("open_regular", "_size_left"):
+        original = getattr(contents, name)
+
+        def shrink(*arguments: Any, original: Any = original) -> Any:
+            result = original(*arguments)
+            os.truncate(target, len(data) - 1)
+            return result
+
+        with monkeypatch.context() as patch, open(target, "wb+") as stream:
+            stream.write(data)
+            stream.seek(0)
+            patch.setattr(contents, name, shrink)
+            with pytest.raises(tsr.FormatError, match=r"its size changed.*FILE-2"):
+                tsr.open(target if name == "open_regular" else stream)
 
 
 def test_threads_give_the_same(target: Path) -> None:
