@@ -180,7 +180,11 @@ def test_json(capsys: pytest.CaptureFixture[str]) -> None:
         ),
         pytest.param(["--durable", "--force"], {"durable": True, "overwrite": True}, id="writing"),
         pytest.param(["--lenient", "--lossy"], {"strict": False, "lossy": True}, id="tolerance"),
-        pytest.param(["--to=npy", "--dataset=a/b"], {"to": "npy", "dataset": "a/b"}, id="names"),
+        pytest.param(["--to=npy", "--dataset=a/b"], {"to": "npy", "dataset": "a/b"}, id="entry"),
+        pytest.param([], {"names": None, "compress": False}, id="no-tsr4"),
+        pytest.param(
+            ["--names=n.json", "--zlib"], {"names": "n.json", "compress": True}, id="tsr4"
+        ),
     ],
 )
 def test_options(
@@ -240,6 +244,57 @@ def test_casts_that_do_not_go_together(capsys: pytest.CaptureFixture[str]) -> No
     """Several dtypes to convert to need one each to convert from."""
     assert main(["convert", "x.npy", "y.tsr", "--cast", "float32,int64=int32"]) == 2
     assert "--cast: expected one DTYPE" in capsys.readouterr().err
+
+
+def test_tsr4(capsys: pytest.CaptureFixture[str]) -> None:
+    """Several tensors go to one file and come back with the names that are beside it."""
+    assert main(["convert", "--to", "tsr4", "--zlib", "--names=n.json", "many.npz", "m.tsr"]) == 0
+    assert main(["convert", "--names=n.json", "m.tsr", "back.npz"]) == 0
+    assert capsys.readouterr() == (
+        "many.npz -> m.tsr (2 tensors)\nm.tsr -> back.npz (2 tensors)\n", ""
+    )  # fmt: skip
+    with np.load("back.npz") as found:
+        assert list(found) == ["a", "b"]
+        np.testing.assert_array_equal(found["a"], X)
+
+
+def test_warning(capsys: pytest.CaptureFixture[str]) -> None:
+    """What a TSR4 file without names loses is told, the file made and the code 0."""
+    assert main(["convert", "--to", "tsr4", "many.npz", "x.npy", "out"]) == 0
+    out, err = capsys.readouterr()
+    assert out == "many.npz -> out/many.tsr (2 tensors)\nx.npy -> out/x.tsr\n"
+    first, second = err.splitlines()
+    assert first.startswith("tsr: warning: many.npz: TSR4 does not keep names (a, b) and ranks ")
+    assert second.startswith("tsr: warning: x.npy: TSR4 does not keep ranks below 4 (the shape (2")
+    assert main(["convert", "--to", "tsr4", "--lossy", "-f", "many.npz", "x.npy", "out"]) == 0
+    assert capsys.readouterr().err == ""
+
+
+def test_several_tsr4_files() -> None:
+    """Those with several tensors get a folder each, the others a file."""
+    for name, arrays in [("one", [X]), ("two", [X, X])]:
+        tsr.save(f"{name}.tsr", arrays, format="tsr4")
+    assert main(["convert", "one.tsr", "two.tsr", "out"]) == 0
+    assert sorted(map(str, Path("out").rglob("*.tsr"))) == [
+        "out/one.tsr", "out/two/0.tsr", "out/two/1.tsr",
+    ]  # fmt: skip
+    assert main(["convert", "one.tsr", "absent.tsr", "again"]) == 2
+    assert Path("again/one.tsr").exists()
+
+
+def test_names_for_several_sources(capsys: pytest.CaptureFixture[str]) -> None:
+    """Names are those of one source."""
+    assert main(["convert", "--to=tsr4", "--names=n.json", "many.npz", "x.npy", "out"]) == 2
+    assert "--names: expected one SRC" in capsys.readouterr().err
+    assert not Path("out").exists()
+
+
+def test_zlib_is_for_tsr4(capsys: pytest.CaptureFixture[str]) -> None:
+    """Other formats have no compression to choose."""
+    assert main(["convert", "--zlib", "x.npy", "y.tsr"]) == 1
+    assert capsys.readouterr().err == (
+        "tsr: compress: got True, which only to='tsr4' takes (--to tsr4 --zlib)\n"
+    )
 
 
 def test_terminated() -> None:

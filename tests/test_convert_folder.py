@@ -158,7 +158,7 @@ def test_paths_that_lead_elsewhere(folder: Path, path: str) -> None:
     """A path that is none of a file in the folder, or comes twice, is refused."""
     tsr.save(folder.parent / "x.tsr", AWKWARD)
     rewrite(folder, {"dict": {**BOTH, "c": path}})
-    with pytest.raises(tsr.ConversionError, match=r"expected one of a|is not in the folder"):
+    with pytest.raises(tsr.ConversionError, match=r"expected (one of )?a|is not in the folder"):
         convert(folder, folder.parent / "y.pt")
 
 

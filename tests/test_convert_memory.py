@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -23,7 +25,7 @@ ALLOWED = 64 * MIB
 # Only private memory counts: pages of a mapped file are the system's to take back. It is sampled
 # by a thread, since the kernel keeps no peak of it.
 SCRIPT = """
-import sys, threading, warnings
+import json, sys, threading, warnings
 warnings.simplefilter("ignore")
 from tsr.converters import convert
 from tsr.converters.registry import suffix_of
@@ -43,7 +45,7 @@ done, start = threading.Event(), private()
 peak = start
 thread = threading.Thread(target=watch)
 thread.start()
-convert(sys.argv[1], sys.argv[2], dataset=sys.argv[4], cast="int32")
+convert(sys.argv[1], sys.argv[2], dataset=sys.argv[4], cast="int32", **json.loads(sys.argv[5]))
 done.set()
 thread.join()
 print(max(peak, private()) - start)
@@ -70,7 +72,23 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for row in range(0, 1024, 64):
             chunked[row : row + 64] = np.zeros((64, SIZE // 4096), np.float32)
     np.savez_compressed(folder / "packed.npz", w=np.zeros(SHAPE, np.float32))
+    for name, compress in [("raw4", False), ("zlib4", True)]:
+        tsr.save(folder / f"{name}.tsr", tsr.load(folder / "c.tsr"), format="tsr4",
+                 compress=compress)  # fmt: skip
     return folder
+
+
+def added(folder: Path, tmp_path: Path, source: str, destination: str, **options: Any) -> int:
+    """Convert in another process and give the bytes that its private memory grew by at most."""
+    small = tmp_path / "small.npy"
+    small.write_bytes((folder / "small.npy").read_bytes())
+    path, _, dataset = source.partition("/")
+    arguments = [str(folder / path), str(tmp_path / destination), str(small), dataset or "w"]
+    command = [sys.executable, "-c", SCRIPT, *arguments, json.dumps(options)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    (tmp_path / destination).unlink()
+    return int(done.stdout)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
@@ -81,16 +99,18 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("packed.npz", "x.tsr"), ("c.tsr", "x.pt"), ("f.npy", "x.pt"), ("c.npy", "x.h5"),
         ("c.npy", "x.safetensors"), ("packed.npz", "x.pt"),
         ("x.h5/plain", "x.tsr"), ("x.h5/packed", "x.tsr"),
+        ("raw4.tsr", "x.npy"), ("zlib4.tsr", "x.npy"), ("zlib4.tsr", "x.pt"),
     ],
 )  # fmt: skip
 def test_bounded(folder: Path, tmp_path: Path, source: str, destination: str) -> None:
     """An array of 192 MiB passes through a few pieces of memory."""
-    small = tmp_path / "small.npy"
-    small.write_bytes((folder / "small.npy").read_bytes())
-    path, _, dataset = source.partition("/")
-    arguments = [str(folder / path), str(tmp_path / destination), str(small), dataset or "w"]
-    command = [sys.executable, "-c", SCRIPT, *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert int(done.stdout) < ALLOWED
-    (tmp_path / destination).unlink()
+    assert added(folder, tmp_path, source, destination) < ALLOWED
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+@pytest.mark.parametrize("compress", [False, True])
+@pytest.mark.parametrize("source", ["c.tsr", "f.npy", "cast.npy", "x.h5/plain", "zlib4.tsr"])
+def test_bounded_tsr4(folder: Path, tmp_path: Path, source: str, compress: bool) -> None:
+    """So it does into a TSR4 file, where several threads compress the pieces too."""
+    options: dict[str, Any] = {"to": "tsr4", "lossy": True, "compress": compress}
+    assert added(folder, tmp_path, source, "x.tsr", **options) < ALLOWED

@@ -89,7 +89,8 @@ def test_unknown_format(tmp_path: Path, lookups: list[str]) -> None:
 
 def test_every_module_is_a_format() -> None:
     """Each module of the table has what `Format` asks for."""
-    for suffix in (".tsr", ".npy", ".npz", ".pt", ".pth", ".safetensors", ".h5", ".hdf5", ""):
+    suffixes = (".tsr", ".npy", ".npz", ".pt", ".pth", ".safetensors", ".h5", ".hdf5")
+    for suffix in (*suffixes, registry.TSR4, registry.FOLDER):
         module: Any = registry.find_format(suffix)
         assert isinstance(module.HOLDS, Holds)
         assert "float32" in module.DTYPES

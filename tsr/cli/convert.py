@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
+import warnings
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from tsr.cli.arguments import add_json, add_lenient, command_parser
 from tsr.cli.inputs import matches
 from tsr.cli.output import print_json, printable
 from tsr.cli.progress import progress_bar
-from tsr.cli.report import Report
-from tsr.errors import ConversionError, UnsupportedError
+from tsr.cli.report import Report, say
+from tsr.errors import ConversionError, ConversionWarning, TSRError, UnsupportedError
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -24,6 +26,10 @@ _DESCRIPTION = """\
 Convert tensors between .tsr, .npy, .npz, .pt, .pth, .safetensors and .h5 files, bit for bit:
 what the target has no place for is refused, and the refusal names the option that lets it go.
 
+A .tsr file is read in either format, TSR v1 or TSR4, and written as TSR v1, or with --to tsr4 as
+TSR4: several tensors in one file, without names and with four dimensions each. --names keeps the
+rest in a file beside it, without which its loss is warned of.
+
 A file with tensors by name becomes a folder of .tsr files, and such a folder becomes one file
 again. Another folder has each file in it converted, and those of the folders in it; a symbolic
 link to a folder is an error there. DST is what to write; an existing folder, or one with a / at
@@ -34,6 +40,8 @@ _EXAMPLES = """\
   tsr convert x.npy x.tsr
   tsr convert model.pt model/
   tsr convert model/ model.safetensors
+  tsr convert --to tsr4 --zlib --names model.json model.pt model.tsr
+  tsr convert --names model.json model.tsr model.npz
   tsr convert --cast float64=float32 --lossy x.npy x.tsr
   tsr convert --to npy 'runs/*.tsr' arrays/"""
 
@@ -45,13 +53,14 @@ def parser() -> ArgumentParser:
     made.add_argument("destination", metavar="DST", help="the file or folder to write")
     made.add_argument(
         "--to", metavar="SUFFIX",
-        help="the format to write, where DST does not say it (default: tsr)",
+        help="the format to write, where DST does not say it (default: tsr); tsr4 for .tsr files "
+        "that hold several tensors",
     )  # fmt: skip
     made.add_argument(
         "--cast", action="append", default=[], metavar="[FROM=]DTYPE",
-        help="convert to float32, int8 or int32 what the target has no dtype for, or exactly what "
-        "has the dtype FROM; the latter may be given again, or several with commas between; "
-        "refused where a value would change",
+        help="convert to float32, int8 or int32, for tsr4 float16 too, what the target has no "
+        "dtype for, or exactly what has the dtype FROM; the latter may be given again, or several "
+        "with commas between; refused where a value would change",
     )  # fmt: skip
     made.add_argument(
         "--lossy", action="store_true",
@@ -59,8 +68,15 @@ def parser() -> ArgumentParser:
     )  # fmt: skip
     made.add_argument(
         "--dataset", metavar="NAME",
-        help="take only this entry of the source; of a single array, its name in the target",
+        help="take only this entry of the source, of a tsr4 file the one with this index; of a "
+        "single array, its name in the target",
     )  # fmt: skip
+    made.add_argument(
+        "--names", metavar="FILE",
+        help="JSON to write with a tsr4 file, or to read with one: names, nesting, scalars, "
+        "metadata and shapes, which that has no place for",
+    )  # fmt: skip
+    made.add_argument("--zlib", action="store_true", help="compress the tensors of tsr4 files")
     made.add_argument(
         "-f", "--force", "--overwrite", dest="overwrite", action="store_true",
         help="replace what exists",
@@ -82,6 +98,8 @@ def run(options: Namespace) -> int:
         "dataset": options.dataset,
         "strict": not options.lenient,
         "overwrite": options.overwrite,
+        "names": options.names,
+        "compress": options.zlib,
         "durable": options.durable or None,
     }
     report = Report()
@@ -118,7 +136,7 @@ def _conversions(
     for source, destination in _pairs(options, report):
         with report.blame(source):
             try:
-                with progress_bar() as progress:
+                with _told_warnings(), progress_bar() as progress:
                     results = tsr.convert(
                         source, destination, **arguments, on_error="report", progress=progress
                     )
@@ -132,12 +150,26 @@ def _conversions(
                     report.add(one.error, one.source)
 
 
+@contextmanager
+def _told_warnings() -> Iterator[None]:
+    # Warnings are lines like those of errors, told when the block ends.
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", ConversionWarning)
+        try:
+            yield
+        finally:
+            for warning in caught:
+                say(Warning(str(warning.message)))
+
+
 def _pairs(options: Namespace, report: Report) -> Iterator[tuple[str, str]]:
     # Each source and its destination.
     sources = [path for argument in options.sources for path in matches(argument, report)]
     if len(options.sources) == 1 and sources == options.sources:
         yield sources[0], options.destination
         return
+    if options.names is not None:
+        parser().error("--names: expected one SRC, whose tensors have these names")
     _check_folder(options.destination)
     writers: dict[tuple[str, str], str] = {}
     for source in sources:
@@ -167,5 +199,17 @@ def _place(source: str, folder: str, to: str | None) -> tuple[str, str]:
     if to is not None and to.lower() not in ("tsr", ".tsr"):
         shared = not is_folder or os.path.exists(os.path.join(source, "tensors.json"))
     else:
-        shared = suffix.lower() in (".npy", ".tsr")  # a single array: a file suffices
+        shared = _is_single(source, suffix.lower())  # a file suffices
     return os.path.join(folder, "" if shared else stem, ""), stem
+
+
+def _is_single(source: str, suffix: str) -> bool:
+    # Whether a file holds one array without a name, as far as that is known before it is read.
+    if suffix != ".tsr":
+        return suffix == ".npy"
+    from tsr.contents import read_layout
+
+    try:
+        return len(read_layout(source, strict=False).infos) == 1
+    except (TSRError, OSError):
+        return True  # why it cannot be read is told when it is converted

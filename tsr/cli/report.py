@@ -50,7 +50,7 @@ class Report:
 
 
 def say(error: Exception, path: str | None = None) -> None:
-    """Print an error on stderr: the file, if there is one, and what happened."""
+    """Print an error or a warning on stderr: the file, if there is one, and what happened."""
     message = str(error)
     if isinstance(error, OSError) and error.strerror:
         names = [name for name in (error.filename, error.filename2) if isinstance(name, str)]
@@ -61,4 +61,5 @@ def say(error: Exception, path: str | None = None) -> None:
     elif getattr(error, "path", None) is not None:
         path = None  # the message begins with it
     where = f"{path}: " if path is not None else ""
-    print(f"tsr: {printable(where + message)}", file=sys.stderr)
+    label = "warning: " if isinstance(error, Warning) else ""
+    print(f"tsr: {label}{printable(where + message)}", file=sys.stderr)

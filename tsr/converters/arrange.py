@@ -45,7 +45,8 @@ def arrange(document: Document, target: Format, label: str, options: Options) ->
         for name, what in _losses(document, target.HOLDS):
             raise ConversionError(
                 f"{what} has no place in {label}; lossy=True (--lossy) lets it go, dataset=... "
-                "(--dataset) takes one entry of the file, and a folder of .tsr files keeps all",
+                "(--dataset) takes one entry of the file, and a folder of .tsr files keeps all, as "
+                "do to='tsr4' and names=... (--to tsr4 --names) together",
                 path=document.path, name=name,
             )  # fmt: skip
     tree = rebuild(
@@ -78,7 +79,8 @@ def _count(document: Document, holds: Holds, label: str, options: Options) -> Do
     if len(found) != 1:
         raise ConversionError(
             f"holds {len(found)} tensors where {label} holds one; dataset='...' (--dataset) takes "
-            "one, and a destination without a suffix is a folder of .tsr files",
+            "one, a destination without a suffix is a folder of .tsr files, and to='tsr4' "
+            "(--to tsr4) writes one .tsr file of several",
             path=document.path,
         )
     return document

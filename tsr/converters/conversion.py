@@ -15,12 +15,14 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 
-from tsr.converters import plan, registry
+from tsr.converters import plan, registry, tsr4_file
 from tsr.converters.arrange import arrange
 from tsr.converters.parents import parents
+from tsr.converters.registry import TSR4
+from tsr.converters.sidecar import Named
 from tsr.converters.tensor import BITS, NUMPY_DTYPES, Tensor
 from tsr.converters.tree import Document, Options, rebuild, select, tensors
-from tsr.dtypes import element_type
+from tsr.dtypes import TSR4_TYPES, V1_TYPES, element_type
 from tsr.errors import ConversionError, TSRError, UnsupportedError
 from tsr.source import open_regular
 
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from numpy.typing import DTypeLike
 
     from tsr.converters.plan import Job
+    from tsr.dtypes import ElementType
 
     Progress: TypeAlias = Callable[[int, int, str], object]
     PathLike: TypeAlias = str | os.PathLike[str]
@@ -68,6 +71,8 @@ def convert(
     dataset: str | None = None,
     strict: bool = True,
     overwrite: bool = False,
+    names: PathLike | None = None,
+    compress: bool = False,
     durable: bool | None = None,
     on_error: Literal["raise", "report"] = "raise",
     progress: Progress | None = None,
@@ -78,6 +83,11 @@ def convert(
     ``.safetensors``, ``.h5`` and ``.hdf5``, and those of installed packages that add some. A
     file with tensors by name becomes a folder of ``.tsr`` files with a ``tensors.json``, which
     keeps names, order, nesting and scalars, and which converts back into one file.
+
+    A ``.tsr`` file is read whether it is of TSR v1 or of TSR4, and written as TSR v1 unless `to`
+    says ``"tsr4"``. TSR4 holds several tensors in one file, but has no names and only shapes of
+    four dimensions: what it does not keep goes to the file `names`, or is warned of. Without
+    `names` its tensors are called ``"0"``, ``"1"`` and so on, and a single one has no name.
 
     A single tensor goes to a file for one array whatever it is called in its source and however
     deep it lies there: name and nesting are let go. So are kinds of containers that the target
@@ -94,21 +104,32 @@ def convert(
         slash, a folder that gets the file with its name and its new suffix.
     to : str, optional
         The suffix of the format to write, where `dst` does not say it; ``".tsr"`` by default.
+        ``"tsr4"`` writes a TSR4 file, whose suffix is ``.tsr`` as well.
     cast : dtype-like or mapping of dtype-like to dtype-like, optional
-        ``"float32"``, ``"int8"`` or ``"int32"``: convert to it what the target has no dtype for.
-        A mapping from dtype to dtype converts exactly the dtypes it names; those that numpy
-        lacks are ``"bfloat16"``, ``"float8_e4m3fn"`` and ``"float8_e5m2"``.
+        ``"float32"``, ``"int8"`` or ``"int32"``, and for TSR4 ``"float16"``: convert to it what
+        the target has no dtype for. A mapping from dtype to dtype converts exactly the dtypes it
+        names; those that numpy lacks are ``"bfloat16"``, ``"float8_e4m3fn"`` and
+        ``"float8_e5m2"``.
     lossy : bool, default False
         Let go what has no place in the target: values that `cast` would change, scalars,
-        nesting (names are joined by dots), metadata, attributes.
+        nesting (names are joined by dots), metadata, attributes; for TSR4, names and ranks
+        without a warning.
     dataset : str, optional
-        Take only the entry of the source with this name, keys joined by ``/``. For a source
-        that is a single array, its name in the target.
+        Take only the entry of the source with this name, keys joined by ``/``; of a TSR4 file
+        without `names`, with this index. For a source that is a single array, its name in the
+        target.
     strict : bool, default True
-        False accepts ``.tsr`` files with set reserved fields or bytes after the payload.
+        False accepts ``.tsr`` files with set reserved fields, padding that is not 0 or bytes
+        after the last payload.
     overwrite : bool, default False
         Replace what exists: a file, or a folder that holds nothing but the tensors that its
         ``tensors.json`` lists.
+    names : path, optional
+        A JSON file that keeps what a TSR4 file cannot: names, order, nesting, kinds, scalars,
+        metadata and the shapes as they were. It is written with a TSR4 file, both or neither,
+        and read with one, which it has to match.
+    compress : bool, default False
+        For TSR4: compress the tensors with zlib, several threads at once.
     durable : bool, optional
         As for `tsr.save`.
     on_error : {"raise", "report"}, default "raise"
@@ -133,6 +154,11 @@ def convert(
     OSError
         A file cannot be opened or written; `FileExistsError` without `overwrite`.
 
+    Warns
+    -----
+    ConversionWarning
+        A TSR4 file without `names` loses names, or ranks below 4.
+
     Notes
     -----
     Memory stays bounded however large the arrays are: they are mapped, or pass through a file
@@ -144,16 +170,32 @@ def convert(
     >>> tsr.convert("model.pt", "model/")
     >>> tsr.convert("model/", "model.safetensors")
     >>> tsr.convert("arrays/", "converted/", to=".npy")
+    >>> tsr.convert("model.pt", "model.tsr", to="tsr4", names="model.json")
+    >>> tsr.convert("model.tsr", "model.safetensors", names="model.json")
     """
     source, destination = _check_path("src", src), _check_path("dst", dst)
+    names = None if names is None else _check_path("names", names)
     to = _check_to(to)
     if on_error not in ("raise", "report"):
         raise UnsupportedError(f"on_error: got {on_error!r}, expected 'raise' or 'report'")
     if not isinstance(dataset, (str, type(None))):
         raise UnsupportedError(f"dataset: got {dataset!r}, expected a str", given=dataset)
-    options = Options(_check_cast(cast), lossy, dataset, strict, overwrite, durable)
+    if compress and to != TSR4:
+        raise UnsupportedError("compress: got True, which only to='tsr4' takes (--to tsr4 --zlib)")
+    types = TSR4_TYPES if to == TSR4 else V1_TYPES
+    options = Options(
+        _check_cast(cast, types), lossy, dataset, strict, overwrite, compress, durable
+    )
     if not plan.is_batch(source, destination):
-        return [_convert_one(plan.plan_one(source, destination, to), options, progress)]
+        job = plan.plan_one(source, destination, to)
+        if names is not None:
+            job = _with_names(job, names, overwrite)
+        return [_convert_one(job, options, progress)]
+    if names is not None:
+        raise UnsupportedError(
+            f"names: got {names!r}, and each file in {source} is converted by itself; expected "
+            "one source"
+        )
     jobs, errors = plan.plan_batch(source, destination, to)
     results = [Conversion(path, None, 0, error) for path, error in errors.items()]
     for done, job in enumerate(jobs):
@@ -181,13 +223,27 @@ def _check_path(name: str, path: PathLike) -> str:
     raise UnsupportedError(f"{name}: got {path!r}, expected a path", given=path)
 
 
-def _check_cast(cast: Any) -> str | dict[str, str] | None:
+def _check_cast(cast: Any, types: tuple[ElementType, ...]) -> str | dict[str, str] | None:
     # The names of the dtypes.
     if cast is None:
         return None
     if isinstance(cast, Mapping):
-        return {_dtype_name(key): element_type(value).name for key, value in cast.items()}
-    return element_type(cast).name
+        return {_dtype_name(key): _cast_name(value, types) for key, value in cast.items()}
+    return _cast_name(cast, types)
+
+
+def _cast_name(dtype: Any, types: tuple[ElementType, ...]) -> str:
+    try:
+        return element_type(dtype, types).name
+    except UnsupportedError as error:
+        if not error.allowed:
+            raise  # what is no dtype at all
+        wider = "; to='tsr4' (--to tsr4) takes float16, too" if types is V1_TYPES else ""
+        raise UnsupportedError(
+            f"cast: got {error.given}, expected one of {', '.join(error.allowed)}{wider}",
+            given=error.given,
+            allowed=error.allowed,
+        ) from error
 
 
 def _dtype_name(dtype: Any) -> str:
@@ -207,10 +263,39 @@ def _check_to(to: str | None) -> str | None:
         return None
     if not isinstance(to, str):
         raise UnsupportedError(f"to: got {to!r}, expected a suffix", given=to)
+    if to.upper() == TSR4:
+        return TSR4
     suffix = "." + to.lower().removeprefix(".")
     if registry.find_format(suffix) is None:
         raise UnsupportedError(f"to: nothing writes {suffix} files", given=to)
     return suffix
+
+
+def _with_names(job: Job, names: str, overwrite: bool) -> Job:
+    # The same with a file that names what is in the TSR4 file.
+    _check_readable(job.source)
+    reads, writes = job.reader is tsr4_file, job.writer is tsr4_file
+    if reads and writes:
+        raise UnsupportedError(
+            "names: source and destination are both TSR4, and the order of the tensors stays; "
+            "names of the one fit the other as they are"
+        )
+    if not reads and not writes:
+        raise UnsupportedError(
+            f"names: got {names!r}, and neither source nor destination is a TSR4 file; "
+            "to='tsr4' (--to tsr4) writes one"
+        )
+    if os.path.realpath(names) in map(os.path.realpath, (job.source, *job.destinations())):
+        raise ConversionError("is to be both the tensors and their names", path=names)
+    if writes:
+        _check_free(names, overwrite)
+        return replace(job, writer=Named(names))
+    return replace(job, reader=Named(names))
+
+
+def _check_readable(source: str) -> None:
+    if not os.path.isdir(source):
+        os.close(open_regular(source)[0])
 
 
 def _convert_one(job: Job, options: Options, progress: Progress | None) -> Conversion:
@@ -221,8 +306,7 @@ def _convert_one(job: Job, options: Options, progress: Progress | None) -> Conve
 
 
 def _convert_document(job: Job, options: Options, progress: Progress | None) -> Conversion:
-    if not os.path.isdir(job.source):
-        os.close(open_regular(job.source)[0])
+    _check_readable(job.source)
     options = replace(options, scratch=_existing_folder(job.file or job.folder or ""))
     with job.reader.read(job.source, options) as document:
         if options.dataset is not None:
@@ -250,9 +334,7 @@ def _target(job: Job, document: Document) -> tuple[str, registry.Format, str]:
             "a file in that folder",
             path=document.path,
         )
-    writer = registry.find_format(job.suffix)
-    assert writer is not None  # noqa: S101 - the plan has looked
-    return job.file, writer, job.suffix
+    return job.file, job.writer, job.suffix
 
 
 def _check_free(path: str, overwrite: bool) -> None:

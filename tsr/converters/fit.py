@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from tsr.casting import cast_exactly, widen
 from tsr.converters.tensor import Tensor
-from tsr.dtypes import element_type, exact_cast
+from tsr.dtypes import TSR4_TYPES, element_type, exact_cast
 from tsr.errors import ConversionError, UnsupportedError
 from tsr.header import PAYLOAD_MAX
 
@@ -84,7 +84,8 @@ def _advice(dtype: str) -> str:
         return "no cast keeps its imaginary part"
     exact = exact_cast(dtype)
     if exact is not None:
-        return f"cast={exact!r} (--cast {exact}) keeps every value"
+        keeps = ", and to='tsr4' (--to tsr4) the dtype" if dtype == "float16" else ""
+        return f"cast={exact!r} (--cast {exact}) keeps every value{keeps}"
     near = "float32" if "float" in dtype else "int32"
     return (
         f"cast={near!r} (--cast {near}) converts it unless a value would change, and with "
@@ -97,7 +98,7 @@ def _cast(tensor: Tensor, wanted: str, name: str | None, path: str, lossy: bool)
         raise ConversionError(
             f"dtype {tensor.dtype}: {_advice(tensor.dtype)}", path=path, name=name
         )
-    element = element_type(wanted)
+    element = element_type(wanted, TSR4_TYPES)
 
     def change(piece: NDArray[Any], start: int) -> NDArray[Any]:
         try:

@@ -47,8 +47,7 @@ DTYPES = tsr_file.DTYPES
 RANK_MAX = tsr_file.RANK_MAX
 DIMENSION_MAX = tsr_file.DIMENSION_MAX
 
-_FORMAT = "tsr-folder"
-_VERSION = 1
+_KIND = "tsr-folder"
 
 
 @contextmanager
@@ -148,14 +147,13 @@ def _foreign(path: str) -> str | None:
     listing = os.path.join(path, MANIFEST)
     expected = {MANIFEST}
 
-    def note(name: str) -> Tensor:
-        if not name.endswith(SUFFIX):
-            raise ValueError(f"got the path {name!r}, expected one of a {SUFFIX} file")
-        expected.add(name)
+    def note(place: Any) -> Tensor:
+        expected.add(_checked_path(place))
         return Tensor("bool", (), _not_loaded)
 
     with guard(listing, f"a {MANIFEST}"):
-        manifest.decode(_load_listing(listing)["tree"], note, Entries(listing))
+        tree, _ = manifest.read_listing(listing, _KIND)
+        manifest.decode(tree, note, Entries(listing))
     parents_of = {name[:at] for name in expected for at, c in enumerate(name) if c == "/"}
     for name, kind in _contents(path):
         if kind == "folder" and name not in parents_of:
@@ -178,12 +176,11 @@ def _read_listed(
     root = os.path.realpath(path)
     seen: set[str] = set()
 
-    def open_tensor(name: str) -> Tensor:
+    def open_tensor(place: Any) -> Tensor:
+        name = _checked_path(place)
         parts = name.split("/")
-        if not name.endswith(SUFFIX) or {"", ".", ".."} & {*parts} or name in seen:
-            raise ValueError(
-                f"got the path {name!r}, expected one of a {SUFFIX} file in the folder"
-            )
+        if name in seen:
+            raise ValueError(f"got the path {name!r} twice, expected a file for each tensor")
         seen.add(name)
         file = os.path.join(root, *parts)
         if not os.path.lexists(file):
@@ -193,32 +190,23 @@ def _read_listed(
         return tsr_file.open_tensor(file, options)
 
     with guard(listing, f"a {MANIFEST}"):
-        value = _load_listing(listing)
-        tree = manifest.decode(value["tree"], open_tensor, entries, depth)
+        value, metadata = manifest.read_listing(listing, _KIND)
+        tree = manifest.decode(value, open_tensor, entries, depth)
     there = {name for name, kind in _contents(path) if _is_tsr(name) and kind != "folder"}
     unlisted = sorted(there - seen)
     if unlisted:
         raise ConversionError(f"does not list {', '.join(unlisted[:5])}", path=listing)
-    return Document(path, tree, value.get("metadata", {}))
+    return Document(path, tree, metadata)
 
 
-def _load_listing(listing: str) -> dict[str, Any]:
-    with open(listing, encoding="utf-8") as stream:
-        return _check_listing(manifest.parse(stream.read()))
-
-
-def _check_listing(value: Any) -> dict[str, Any]:
-    if not isinstance(value, dict) or value.get("format") != _FORMAT or "tree" not in value:
-        raise ValueError(f"expected an object with the format {_FORMAT!r} and a tree")
-    if value.get("version") != _VERSION:
-        raise ValueError(f"version: got {value.get('version')!r}, expected {_VERSION}")
-    unknown = value.keys() - {"format", "version", "tree", "metadata"}
-    if unknown:
-        raise ValueError(f"got the unknown entry {min(unknown)!r}")
-    metadata = value.get("metadata", {})
-    if not isinstance(metadata, dict) or not all(isinstance(t, str) for t in metadata.values()):
-        raise ValueError("metadata: expected text by name")
-    return value
+def _checked_path(place: Any) -> str:
+    if (
+        not isinstance(place, str)
+        or not place.endswith(SUFFIX)
+        or {"", ".", ".."} & {*place.split("/")}
+    ):
+        raise ValueError(f"got the path {place!r}, expected one of a {SUFFIX} file in the folder")
+    return place
 
 
 def _scan(path: str, options: Options, counter: Entries, depth: int = 0) -> dict[Any, Tree]:
@@ -279,12 +267,9 @@ def _fill(stage: str, document: Document, options: Options) -> None:
         tsr_file.write_tensor(file, tensor, options)
         return name
 
-    value: dict[str, Any] = {"format": _FORMAT, "version": _VERSION}
-    if document.metadata:
-        value["metadata"] = document.metadata
-    value["tree"] = manifest.encode(document.tree, store)
+    text = manifest.write_listing(document, _KIND, store)
     with open(os.path.join(stage, MANIFEST), "w", encoding="utf-8") as file:
-        file.write(manifest.dump(value) + "\n")
+        file.write(text)
         if options.durable:
             file.flush()
             os.fsync(file.fileno())

@@ -1,6 +1,7 @@
-"""A tree <-> JSON: what ``tensors.json`` says about the files beside it.
+"""A tree <-> JSON: what ``tensors.json`` says of the files beside it, or a sidecar of a TSR4 file.
 
     tensor         "path/of/its/file.tsr"
+                   {"tensor": 2, "shape": [10, 784]} for one of a TSR4 file, by its index
     dict           {"dict": {"weight": ..., "bias": ...}}
                    {"dict": [[1, ...], ["a", ...]]} if not all its keys are str
     OrderedDict    {"OrderedDict": ...}, with "_metadata" beside it where torch keeps some
@@ -18,27 +19,78 @@ import json
 import math
 import struct
 from collections import OrderedDict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from tsr.converters.tensor import Tensor
 from tsr.converters.tree import get_notes, set_notes
+from tsr.source import open_regular
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tsr.converters.tree import Entries, Tree
+    from tsr.converters.tree import Document, Entries, Tree
 
-__all__ = ["decode", "dump", "encode", "no_tensor", "parse"]
+    # Where a tensor is, as JSON has it.
+    Place: TypeAlias = str | dict[str, Any]
+
+__all__ = ["decode", "dump", "encode", "no_tensor", "parse", "read_listing", "write_listing"]
 
 _DICTS: dict[str, type[dict[Any, Any]]] = {"dict": dict, "OrderedDict": OrderedDict}
 _SEQUENCES: dict[str, type] = {"list": list, "tuple": tuple}
 _NOTES = "_metadata"
+_TENSOR = "tensor"
 _LINE = 88
+
+_VERSION = 1
+
+
+def write_listing(
+    document: Document, kind: str, locate: Callable[[tuple[str | int, ...], Tensor], Place]
+) -> str:
+    """Make the text of a whole file.
+
+    Parameters
+    ----------
+    document : Document
+    kind : str
+        What the file calls itself, for example ``"tsr-folder"``.
+    locate : callable
+        As for `encode`.
+    """
+    value: dict[str, Any] = {"format": kind, "version": _VERSION}
+    if document.metadata:
+        value["metadata"] = document.metadata
+    value["tree"] = encode(document.tree, locate)
+    return dump(value) + "\n"
+
+
+def read_listing(path: str, kind: str) -> tuple[Any, dict[str, str]]:
+    """Read a whole file: the JSON value of its tree, and the text about the whole.
+
+    Raises
+    ------
+    ValueError
+        It is no such file.
+    """
+    descriptor, _ = open_regular(path)
+    with open(descriptor, encoding="utf-8") as stream:
+        value = parse(stream.read())
+    if not isinstance(value, dict) or value.get("format") != kind or "tree" not in value:
+        raise ValueError(f"expected an object with the format {kind!r} and a tree")
+    if value.get("version") != _VERSION:
+        raise ValueError(f"version: got {value.get('version')!r}, expected {_VERSION}")
+    unknown = value.keys() - {"format", "version", "tree", "metadata"}
+    if unknown:
+        raise ValueError(f"got the unknown entry {min(unknown)!r}")
+    metadata = value.get("metadata", {})
+    if not isinstance(metadata, dict) or not all(isinstance(t, str) for t in metadata.values()):
+        raise ValueError("metadata: expected text by name")
+    return value["tree"], metadata
 
 
 def encode(
     tree: Tree,
-    locate: Callable[[tuple[str | int, ...], Tensor], str],
+    locate: Callable[[tuple[str | int, ...], Tensor], Place],
     keys: tuple[str | int, ...] = (),
 ) -> Any:
     """Make the JSON value of a tree.
@@ -47,7 +99,7 @@ def encode(
     ----------
     tree : Tree
     locate : callable
-        Gives the path of the file for a tensor, from the keys that lead to it and itself.
+        Gives the place of a tensor, from the keys that lead to it and itself.
     keys : tuple of str or int
         The keys that lead to `tree`.
     """
@@ -71,7 +123,7 @@ def encode(
 
 
 def decode(
-    value: Any, open_tensor: Callable[[str], Tensor], entries: Entries, depth: int = 0
+    value: Any, open_tensor: Callable[[Place], Tensor], entries: Entries, depth: int = 0
 ) -> Any:
     """Make the tree of a JSON value.
 
@@ -79,7 +131,7 @@ def decode(
     ----------
     value : object
     open_tensor : callable
-        Gives the tensor for a path.
+        Gives the tensor for a place.
     entries : Entries
         Counts what is found.
     depth : int
@@ -91,7 +143,7 @@ def decode(
         It nests too deeply, or has too many entries.
     """
     entries.add(depth)
-    if isinstance(value, str):
+    if isinstance(value, str) or (isinstance(value, dict) and _TENSOR in value):
         return open_tensor(value)
     if value is None or isinstance(value, (bool, int, float)):
         return value
@@ -162,6 +214,6 @@ def _no_constant(name: str) -> Any:
     raise ValueError(f"{name} is no JSON")
 
 
-def no_tensor(path: str) -> Tensor:
-    """Refuse the path of a tensor, where none may be."""
-    raise ValueError(f"a tensor in {_NOTES}: {path!r}")
+def no_tensor(place: Place) -> Tensor:
+    """Refuse the place of a tensor, where none may be."""
+    raise ValueError(f"a tensor in {_NOTES}: {place!r}")

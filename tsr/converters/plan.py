@@ -1,5 +1,7 @@
 """Two paths -> which file is to be written from which, before any is read.
 
+Of ``.tsr`` files the first bytes are looked at, for two formats share the suffix.
+
 A destination that exists as a folder, or ends with a slash, is a folder to write into; any other
 is itself what is to be written. A folder with a ``tensors.json`` counts as one file, wherever it
 stands. Raises `ConversionError` for paths that make no sense together.
@@ -11,8 +13,16 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tsr.converters import tsr4_file
 from tsr.converters.folder import is_folder
-from tsr.converters.registry import Format, Holds, find_format, folder_format, suffix_of
+from tsr.converters.registry import (
+    Format,
+    Holds,
+    file_suffix,
+    find_format,
+    folder_format,
+    suffix_of,
+)
 from tsr.converters.walk import walk
 from tsr.errors import ConversionError
 
@@ -32,9 +42,9 @@ class Job:
     ----------
     source : str
         A file, or a folder of ``.tsr`` files.
-    reader : Format
+    reader, writer : Format
     suffix : str
-        The suffix of the format to write.
+        The suffix of the format to write, or `TSR4`.
     file : str, optional
         The file to write. None: there is none, for the destination names a folder.
     folder : str, optional
@@ -43,6 +53,7 @@ class Job:
 
     source: str
     reader: Format
+    writer: Format
     suffix: str
     file: str | None
     folder: str | None = None
@@ -81,14 +92,15 @@ def plan_one(source: str, destination: str, to: str | None) -> Job:
             path=destination,
         )
     suffix = to or (found if found and not into else TSR)
+    writer = _writer(suffix)
     target = destination.rstrip("/") or "/"
     if into:
-        file = os.path.join(target, _stem(source) + suffix)
-        job = Job(source, reader, suffix, file, target if suffix == TSR else None)
+        file = os.path.join(target, _stem(source) + file_suffix(suffix))
+        job = Job(source, reader, writer, suffix, file, target if suffix == TSR else None)
     elif suffix != TSR or found == TSR:
-        job = Job(source, reader, suffix, target)
+        job = Job(source, reader, writer, suffix, target)
     else:
-        job = Job(source, reader, suffix, None if to is None else target, target)
+        job = Job(source, reader, writer, suffix, None if to is None else target, target)
     if os.path.realpath(source) in map(os.path.realpath, job.destinations()):
         raise ConversionError("source and destination are the same", path=source)
     return job
@@ -111,15 +123,17 @@ def plan_batch(
     if os.path.realpath(source) == os.path.realpath(destination):
         raise ConversionError("source and destination are the same folder", path=source)
     jobs = []
+    suffix = to or TSR
+    writer = _writer(suffix)
     paths, errors = _convertible(source, os.path.realpath(destination))
     for path in paths:
         relative = os.path.relpath(path, source)
         base = os.path.join(destination, relative)
         if not os.path.isdir(path):
             base = os.path.splitext(base)[0]
-        suffix = to or TSR
         folder = base if suffix == TSR else None
-        jobs.append(Job(path, _reader(path), suffix, base + suffix, folder))
+        file = base + file_suffix(suffix)
+        jobs.append(Job(path, _reader(path), writer, suffix, file, folder))
     if not jobs and not errors:
         raise ConversionError("nothing in the folder can be converted", path=source)
     _check_collisions(jobs)
@@ -137,7 +151,7 @@ def check_apart(source: str, folder: str) -> None:
 
 def _contradicts(found: str, to: str) -> bool:
     known = find_format(found) if found else None
-    return known is not None and known is not find_format(to)
+    return known is not None and known is not find_format(file_suffix(to))
 
 
 def _is_into(destination: str) -> bool:
@@ -153,11 +167,19 @@ def _reader(source: str) -> Format:
     if os.path.isdir(source):
         return folder_format()
     suffix = suffix_of(source)
+    if suffix == TSR and tsr4_file.is_tsr4(source):
+        return tsr4_file
     reader = find_format(suffix) if suffix else None
     if reader is None:
         what = f"{suffix} files" if suffix else "files without a suffix"
         raise ConversionError(f"nothing reads {what}", path=source)
     return reader
+
+
+def _writer(suffix: str) -> Format:
+    writer = find_format(suffix)
+    assert writer is not None  # noqa: S101 - whoever names a suffix has looked
+    return writer
 
 
 def _convertible(source: str, excluded: str) -> tuple[list[str], dict[str, TSRError | OSError]]:

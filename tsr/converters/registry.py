@@ -18,12 +18,24 @@ if TYPE_CHECKING:
 
     from tsr.converters.tree import Document, Options
 
-__all__ = ["FOLDER", "GROUP", "Format", "Holds", "find_format", "folder_format", "suffix_of"]
+__all__ = [
+    "FOLDER",
+    "GROUP",
+    "TSR4",
+    "Format",
+    "Holds",
+    "file_suffix",
+    "find_format",
+    "folder_format",
+    "suffix_of",
+]
 
 GROUP = "tsr.converters"
 
-# What stands for a folder of .tsr files where a suffix is asked for.
+# What stands for a folder of .tsr files and for a TSR4 file where a suffix is asked for: neither
+# has one of its own.
 FOLDER = ""
+TSR4 = "TSR4"
 
 _MODULES = {
     ".tsr": "tsr_file",
@@ -34,6 +46,7 @@ _MODULES = {
     ".safetensors": "safetensors",
     ".h5": "hdf5",
     ".hdf5": "hdf5",
+    TSR4: "tsr4_file",
     FOLDER: "folder",
 }
 
@@ -98,6 +111,11 @@ def find_format(suffix: str) -> Format | None:
         if point.name == suffix[1:]:
             return cast("Format", point.load())
     return None
+
+
+def file_suffix(suffix: str) -> str:
+    """Give the suffix that the files of a format have: of a TSR4 file that of TSR v1."""
+    return ".tsr" if suffix == TSR4 else suffix
 
 
 def folder_format() -> Format:

@@ -78,7 +78,7 @@ class Options:
     Attributes
     ----------
     cast : str or mapping of str to str, optional
-    lossy, strict, overwrite : bool
+    lossy, strict, overwrite, compress : bool
     dataset : str, optional
     durable : bool, optional
     scratch : str
@@ -90,6 +90,7 @@ class Options:
     dataset: str | None = None
     strict: bool = True
     overwrite: bool = False
+    compress: bool = False
     durable: bool | None = None
     scratch: str = "."
 

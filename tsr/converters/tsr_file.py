@@ -1,22 +1,29 @@
-"""One ``.tsr`` file <-> one array."""
+"""A ``.tsr`` file of one tensor <-> an array: read from either format, written as TSR v1."""
 
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from tsr.atomic import AtomicFile
+from tsr.compression import crc32
+from tsr.contents import open_contents, read_layout
 from tsr.converters.registry import Holds
-from tsr.converters.tensor import Tensor
+from tsr.converters.tensor import Tensor, scratch_file
 from tsr.converters.tree import Document
 from tsr.dtypes import V1_TYPES
+from tsr.errors import ConversionError
 from tsr.header import DIMENSION_MAX, build_header
 from tsr.layout import V1_RANK_MAX
-from tsr.reader import load
-from tsr.source import read_header
+from tsr.tensor_file import TensorFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from numpy.typing import NDArray
 
     from tsr.converters.tree import Options
 
@@ -25,6 +32,7 @@ __all__ = [
     "DTYPES",
     "HOLDS",
     "RANK_MAX",
+    "OpenFile",
     "open_tensor",
     "read",
     "write",
@@ -38,7 +46,7 @@ RANK_MAX = V1_RANK_MAX
 
 @contextmanager
 def read(path: str, options: Options) -> Iterator[Document]:
-    """Read a file; raises `FormatError`, as `tsr.load` does."""
+    """Read a file; raises `FormatError`, as `tsr.open` does."""
     yield Document(path, open_tensor(path, options))
 
 
@@ -48,9 +56,59 @@ def write(path: str, document: Document, options: Options) -> None:
 
 
 def open_tensor(path: str, options: Options) -> Tensor:
-    """Read the header of a file now, its elements when asked for."""
-    header = read_header(path, strict=options.strict)
-    return Tensor(header.element.name, header.shape, lambda: load(path, strict=options.strict))
+    """Read the header of a file now, its elements when asked for.
+
+    Raises
+    ------
+    ConversionError
+        It is a TSR4 file of several tensors.
+    """
+    infos = read_layout(path, options.strict).infos
+    if len(infos) != 1:
+        raise ConversionError(
+            f"holds {len(infos)} tensors, expected one for each file of a folder", path=path
+        )
+
+    def load() -> NDArray[Any]:
+        return OpenFile(path, options).load(0)
+
+    return Tensor(infos[0].element.name, infos[0].shape, load)
+
+
+class OpenFile:
+    """A file of either format, whose tensors are loaded one by one.
+
+    Parameters
+    ----------
+    path : str
+    options : Options
+    """
+
+    def __init__(self, path: str, options: Options) -> None:
+        self._contents = open_contents(path, options.strict)
+        self._file = TensorFile(self._contents)
+        self._scratch = options.scratch
+
+    def tensors(self) -> list[Tensor]:
+        """Give all tensors; the elements of each are read when asked for."""
+        return [
+            Tensor(info.element.name, info.shape, partial(self.load, index))
+            for index, info in enumerate(self._file.infos)
+        ]
+
+    def load(self, index: int) -> NDArray[Any]:
+        """Give verified elements: where they lie, or inflated into a file without a name."""
+        if not self._file.compressed:
+            return self._file[index]
+        with scratch_file(self._scratch) as file:
+            checksum = 0
+            for chunk in self._contents.inflate(index):
+                file.write(chunk)
+                checksum = crc32(chunk, checksum)
+            self._contents.check_crc(index, checksum)
+            file.flush()
+            info = self._file.infos[index]
+            return np.memmap(file, info.dtype, "r", shape=info.shape)
 
 
 def write_tensor(path: str, tensor: Tensor, options: Options) -> None:
