@@ -14,14 +14,16 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
 from importlib.metadata import version
+from operator import itemgetter
 from typing import Any
 
 from tests.bench import report
-from tests.bench.cases import WORKS, Plan, cases
+from tests.bench.case import Plan
+from tests.bench.cases import WORKS, cases
 from tests.bench.harness import measure
 
 MEMORY = "/dev/shm"  # noqa: S108 - the system's own place for files in memory
-LIBRARIES = ("numpy", "safetensors", "torch")
+LIBRARIES = ("numpy", "safetensors", "torch", "zlib-ng", "isal")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -33,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     plan = Plan(options.dir, options.disk if on_disk else None, only=options.only)
     seconds, least_rounds = 4.0, 2
     if options.quick:
-        plan = replace(plan, sizes=("tiny", "1 MiB"), files=300)
+        plan = replace(plan, sizes=("tiny", "1 MiB"), files=300, tensors=2)
         seconds, least_rounds = 0.3, 2
     document = run(plan, seconds if options.seconds is None else options.seconds, least_rounds)
     if options.json:
@@ -49,13 +51,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def run(plan: Plan, seconds: float, least_rounds: int) -> dict[str, Any]:
     """Measure what a plan asks for, and tell on standard error how far it is."""
-    rows = []
+    measured = []
     for case in cases(plan):
-        print(case.work, case.size, file=sys.stderr, flush=True)
+        print(case.name, case.size, file=sys.stderr, flush=True)
         calls = {column: way.call for column, way in case.table.items()}
         samples = measure(calls, settle=case.settle, seconds=seconds, least_rounds=least_rounds)
-        rows.append(report.row(case, samples))
-    rows.sort(key=lambda row: WORKS.index(row["work"]))
+        measured.append((WORKS.index(case.name), report.row(case, samples)))
+    rows = [row for _, row in sorted(measured, key=itemgetter(0))]
     environment = {
         "python": platform.python_version(),
         **{library: version(library) for library in LIBRARIES},

@@ -1,12 +1,13 @@
-"""What was measured -> rows of plain data -> a Markdown table with its legend."""
+"""What was measured -> rows of plain data -> a Markdown table for each format, with its legend."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
-from tests.bench.cases import Case
+from tests.bench.case import Case
 from tests.bench.harness import Samples
-from tests.bench.ways import COLUMNS
+from tests.bench.table import COLUMNS
 
 __all__ = ["BY_HAND_LIMIT", "markdown", "row"]
 
@@ -20,8 +21,8 @@ PREFACE = """\
 A time is that of one call of tsr, the median over all rounds. A ratio is the median over rounds
 of the ratio within one round, in which all ways are measured one after the other. **by hand**:
 how many times as long as the same work by hand tsr takes. Other columns: how many times as long
-as tsr the other library takes. Python {python}, numpy {numpy}, safetensors {safetensors}, torch
-{torch}, {system}, {cpus} CPUs; the page cache is warm.
+as tsr the other way takes. Python {python}, numpy {numpy}, safetensors {safetensors}, torch
+{torch}, zlib-ng {zlib-ng}, isal {isal}, {system}, {cpus} CPUs; the page cache is warm.
 """
 
 
@@ -31,7 +32,7 @@ def row(case: Case, samples: Samples) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``work``, ``size``, ``note``; for each way of the case its ``texts`` and, in
+        ``format``, ``work``, ``size``, ``note``; for each way of the case its ``texts`` and, in
         ``seconds``, the median of a call; the ``ratios``, that of ``by hand`` as tsr by hand,
         those of the others as other by tsr; the number of ``rounds``.
     """
@@ -43,34 +44,44 @@ def row(case: Case, samples: Samples) -> dict[str, Any]:
         if column != "tsr"
     }
     return {
+        "format": case.format,
         "work": case.work,
         "size": case.size,
         "texts": {column: way.text for column, way in case.table.items()},
         "seconds": {column: samples.median(column) for column in case.table},
         "ratios": ratios,
         "rounds": len(samples.seconds.get("tsr", ())),
-        "note": case.note or _note(ratios),
+        "note": "; ".join([*filter(None, [case.note]), *_notes(ratios)]),
     }
 
 
-def _note(ratios: dict[str, float]) -> str:
-    notes = [f"over {BY_HAND_LIMIT} by hand"] if ratios["by hand"] > BY_HAND_LIMIT else []
+def _notes(ratios: dict[str, float]) -> Iterator[str]:
+    if ratios.get("by hand", 0) > BY_HAND_LIMIT:
+        yield f"over {BY_HAND_LIMIT} by hand"
     for column, ratio in ratios.items():
         if column != "by hand" and ratio < 1 + LEVEL:
-            notes.append(f"{'behind' if ratio < 1 - LEVEL else 'level with'} {column}")
-    return "; ".join(notes)
+            yield f"{'behind' if ratio < 1 - LEVEL else 'level with'} {column}"
 
 
 def markdown(document: dict[str, Any]) -> str:
     """Render the whole report."""
-    others = [column for column in COLUMNS if column != "tsr"]
+    parts = [PREFACE.format(**document["environment"])]
+    for format in dict.fromkeys(row["format"] for row in document["rows"]):
+        rows = [row for row in document["rows"] if row["format"] == format]
+        parts += [f"## {format}", "", *_table(_lines(rows)), "", *_legend(rows), ""]
+    return "\n".join(parts)
+
+
+def _lines(rows: list[dict[str, Any]]) -> list[list[str]]:
+    # The cells of a table: it has the columns that one of its rows needs.
+    used = {column for row in rows for column in row["ratios"]}
+    others = [column for column in COLUMNS if column in used]
     lines = [["work", "size", "tsr", *others, "note"]]
-    for row in document["rows"]:
+    for row in rows:
         time = duration(row["seconds"]["tsr"]) if row["seconds"] else ""
         ratios = [_digits(row["ratios"][c]) if c in row["ratios"] else "" for c in others]
         lines.append([row["work"], row["size"], time, *ratios, row["note"]])
-    preface = PREFACE.format(**document["environment"])
-    return "\n".join([preface, *_table(lines), "", *_legend(document["rows"]), ""])
+    return lines
 
 
 def _legend(rows: list[dict[str, Any]]) -> list[str]:

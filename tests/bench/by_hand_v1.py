@@ -1,4 +1,4 @@
-"""The library's work written out with os, mmap, struct and numpy: what tsr is divided by.
+"""The library's work on TSR v1 written out with os, mmap, struct and numpy: what tsr is divided by.
 
 Each function makes every check that the library makes and has its outcome, down to the type
 of the result and what an error leaves behind, but no options and no messages. Raises
@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import mmap
 import os
-import stat
 from dataclasses import dataclass
-from itertools import count
 from struct import Struct
 from typing import Any
 
@@ -19,7 +17,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from tsr.reader import SMALL_FILE  # so that the same files are mapped
+from tests.bench.by_hand_files import open_regular, replace, write_all
+from tsr.source import SMALL_FILE  # so that the same files are mapped
 
 __all__ = ["dumps", "dumps_into", "load", "load_tensor", "loads", "read_header", "save"]
 
@@ -34,13 +33,8 @@ DTYPES: dict[int, np.dtype[Any]] = {
 CODES = {dtype: code for code, dtype in DTYPES.items()}
 ONES = ((1, 1, 1, 1), (1, 1, 1), (1, 1), (1,), ())
 
-READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
-CREATE = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
-
 # Up to here one write of header and payload joined beats two.
 JOINED_BYTES = 1 << 16
-
-_serial = count()
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,16 +93,6 @@ def encode(array: Array) -> bytes:
     if (elements == 0 or elements >= 1 << 31) and max(dims) >= 1 << 31:
         raise TypeError("extent")
     return HEADER.pack(b"TSR!", 1, 64, 0, code, ndim, n, c, h, w, elements, 0, 0)
-
-
-def open_regular(path: str) -> tuple[int, int]:
-    """Open a regular file and tell its size."""
-    descriptor = os.open(path, READ)
-    status = os.fstat(descriptor)
-    if not stat.S_ISREG(status.st_mode):
-        os.close(descriptor)
-        raise ValueError("no regular file")
-    return descriptor, status.st_size
 
 
 def read_header(path: str) -> Header:
@@ -193,48 +177,12 @@ def dumps_into(buffer: Any, array: Array) -> int:
 def save(path: str, array: Array, durable: bool | None = None) -> None:
     """Write a temporary file beside the target and rename it."""
     header = encode(array)
-    try:
-        mode: int | None = os.lstat(path).st_mode
-        if stat.S_ISLNK(mode or 0):
-            path = os.path.realpath(path)
-            mode = os.stat(path).st_mode
-        if not stat.S_ISREG(mode or 0):
-            raise ValueError("no regular file")
-    except FileNotFoundError:
-        mode = None
-    temporary = f"{path}.{os.getpid()}-{next(_serial)}.tmp"
-    descriptor = os.open(temporary, CREATE, 0o666)
-    try:
-        if mode is not None:
-            os.fchmod(descriptor, stat.S_IMODE(mode))
-        if durable is not None:
-            os.posix_fallocate(descriptor, 0, 64 + array.nbytes)
+
+    def fill(descriptor: int) -> None:
         if array.nbytes <= JOINED_BYTES or not array.flags.c_contiguous:
-            _write_all(descriptor, header + array.tobytes())
+            write_all(descriptor, header + array.tobytes())
         else:
-            _write_all(descriptor, header)
-            _write_all(descriptor, array.data.cast("B"))
-        if durable:
-            os.fsync(descriptor)
-    except BaseException:
-        os.close(descriptor)
-        os.unlink(temporary)
-        raise
-    try:
-        os.close(descriptor)
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
-    if durable:
-        directory = os.open(os.path.dirname(path) or ".", os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(directory)
-        finally:
-            os.close(directory)
+            write_all(descriptor, header)
+            write_all(descriptor, array.data.cast("B"))
 
-
-def _write_all(descriptor: int, data: bytes | memoryview) -> None:
-    done = os.write(descriptor, data)
-    while done < len(data):
-        done += os.write(descriptor, memoryview(data)[done:])
+    replace(path, fill, 64 + array.nbytes, durable)

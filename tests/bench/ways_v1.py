@@ -1,8 +1,8 @@
-"""The ways to do each work: by hand, with tsr, and with what else its users could take.
+"""The ways to do each work on one array: by hand, with tsr, and with what else users could take.
 
-One function a work gives its table: a column of the report -> what the legend calls the way,
-and the call. All ways of a table come to the same end, which ``test_bench.py`` checks; the other
-libraries are called as their documentation shows and use files in their own formats.
+One function a work gives its table. All ways of a table come to the same end, which
+``test_bench_v1.py`` checks; the other libraries are called as their documentation shows and use
+files in their own formats.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import safetensors.numpy
@@ -25,44 +25,20 @@ from safetensors import safe_open
 
 import tsr
 import tsr.torch
-from tests.bench import by_hand
+from tests.bench import by_hand_v1 as by_hand
+from tests.bench.table import Paths, Table, Way
 
 __all__ = [
-    "COLUMNS", "WRITERS", "Paths", "Table", "Way", "dumping", "dumping_into", "importing",
-    "importing_ready", "loading", "opening", "opening_tensor", "reading_header", "repeating",
-    "saving", "summing",
+    "WRITERS", "dumping", "dumping_into", "importing", "importing_ready", "loading", "opening",
+    "opening_tensor", "reading_header", "saving",
 ]  # fmt: skip
-
-COLUMNS = (
-    "by hand",
-    "tsr",
-    "numpy",
-    "numpy mmap",
-    "np.memmap",
-    "safetensors",
-    "safetensors.torch",
-    "torch",
-    "torch mmap",
-)
 
 # What the one tensor in a safetensors file is called.
 NAME = "x"
 
 ROOT = Path(__file__).parents[2]
 
-
-class Way(NamedTuple):
-    """One way: its text in the legend, and the call without arguments."""
-
-    text: str
-    call: Callable[[], Any]
-
-
 Array = NDArray[Any]
-Table = dict[str, Way]
-
-# The path to take for a suffix; when saving it is asked anew for every file.
-Paths = Callable[[str], str]
 
 
 def _torch_save(path: str, array: Array) -> None:
@@ -119,16 +95,6 @@ def opening_tensor(path: Paths, shape: tuple[int, ...]) -> Table:
             'the same with mmap_mode="c"', lambda: torch.from_numpy(np.load(npy, mmap_mode="c"))
         ),
     } | {column: table[column] for column in ("safetensors.torch", "torch", "torch mmap")}
-
-
-def summing(table: Table) -> Table:
-    """Open as a table does, then sum the values, by numpy in each case."""
-
-    def total(call: Callable[[], Any]) -> Any:
-        opened = call()
-        return (opened if isinstance(opened, np.ndarray) else opened.numpy()).sum()
-
-    return {column: Way(text, partial(total, call)) for column, (text, call) in table.items()}
 
 
 def reading_header(path: Paths) -> Table:
@@ -252,19 +218,7 @@ def loading(data: dict[str, bytes]) -> Table:
     }
 
 
-# ------------------------------------------------------------------ of many, and the start
-
-
-def repeating(tables: list[Table]) -> Table:
-    """Do what each of many tables does, one after the other."""
-
-    def run(calls: list[Callable[[], Any]]) -> list[Any]:
-        return [call() for call in calls]
-
-    return {
-        column: Way(text, partial(run, [table[column].call for table in tables]))
-        for column, (text, _) in tables[0].items()
-    }
+# ------------------------------------------------------------------ the start
 
 
 def importing() -> Table:
