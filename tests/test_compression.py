@@ -116,7 +116,7 @@ def test_deflated_blocks_are_one_stream(size: int) -> None:
     """Blocks that were deflated apart make a stream for zlib."""
     blocks = [DATA[start : start + size] for start in range(0, len(DATA), size)]
     last = len(blocks) - 1
-    pieces = [deflate(block, number == last) for number, block in enumerate(blocks)]
+    pieces = [b"".join(deflate(block, i == last)) for i, block in enumerate(blocks)]
     stream = STREAM_START + b"".join(pieces) + zlib.adler32(DATA).to_bytes(4, "big")
     assert zlib.decompress(stream) == DATA
 

@@ -8,7 +8,6 @@ for what has no encoding.
 from __future__ import annotations
 
 from functools import partial
-from math import prod
 from typing import TYPE_CHECKING, NamedTuple
 
 from tsr import payload
@@ -38,6 +37,8 @@ class Tensor(NamedTuple):
     element : ElementType
     shape : tuple of int
         The four dimensions it is written with.
+    nbytes : int
+        Bytes that the elements take.
     blocks : callable
         Gives the bytes of the elements in order, at most `payload.BLOCK_BYTES` at a time. Raises
         `UnsupportedError` where a value would change.
@@ -45,12 +46,8 @@ class Tensor(NamedTuple):
 
     element: ElementType
     shape: tuple[int, int, int, int]
+    nbytes: int
     blocks: Callable[[], Iterator[memoryview]]
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes that the elements take."""
-        return prod(self.shape) * self.element.itemsize
 
 
 def prepare(array: ArrayObject, cast: DTypeLike | None, lossy: bool) -> Tensor:
@@ -62,8 +59,8 @@ def prepare(array: ArrayObject, cast: DTypeLike | None, lossy: bool) -> Tensor:
         It has no encoding.
     """
     source, element = payload.prepare(array, cast, TSR4_TYPES)
-    blocks = partial(payload.blocks, source, element, lossy)
-    return Tensor(element, check_shape(element, source.shape), blocks)
+    shape, nbytes = check_shape(element, source.shape), source.size * element.itemsize
+    return Tensor(element, shape, nbytes, partial(payload.blocks, source, element, lossy))
 
 
 class Assembly:
@@ -116,9 +113,9 @@ class Assembly:
         count = sum(-(-tensor.nbytes // payload.BLOCK_BYTES) for tensor in tensors)
         workers = thread_count(count) if count > 1 else 1
         stored = 0
-        for block, data in in_order(_deflate, _blocks(tensors), workers):
-            yield data
-            stored += len(data)
+        for block, pieces in in_order(_deflate, _blocks(tensors), workers):
+            yield from pieces
+            stored += sum(map(len, pieces))
             if block.is_last:
                 self._append(block.tensor, self.end, stored, block.crc)
                 stored = 0
@@ -148,7 +145,7 @@ def _blocks(tensors: Iterable[Tensor]) -> Iterator[_Block]:
             yield _Block(tensor, data, is_first, done == tensor.nbytes, crc, adler)
 
 
-def _deflate(block: _Block) -> tuple[_Block, bytes]:
+def _deflate(block: _Block) -> tuple[_Block, tuple[bytes, ...]]:
     start = STREAM_START if block.is_first else b""
     end = block.adler.to_bytes(4, "big") if block.is_last else b""
-    return block, start + deflate(block.data, block.is_last) + end
+    return block, (start, *deflate(block.data, block.is_last), end)

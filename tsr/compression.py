@@ -121,8 +121,8 @@ def inflate(stream: memoryview, nbytes: int) -> Iterator[bytes]:
         raise StreamError("T4-ZLIB-3", f"{surplus} bytes behind its end", expected)
 
 
-def deflate(block: Any, last: bool) -> bytes:
-    """Deflate one block of a stream, which starts with `STREAM_START`.
+def deflate(block: Any, last: bool) -> tuple[bytes, bytes]:
+    """Deflate one block of a stream, which starts with `STREAM_START`, to two pieces.
 
     Blocks know nothing of each other, so that threads can do one each. The last one ends the
     deflated data; the Adler-32 of the whole follows it.
@@ -130,7 +130,7 @@ def deflate(block: Any, last: bool) -> bytes:
     encoder = _deflater().compressobj(_LEVEL, zlib.DEFLATED, -zlib.MAX_WBITS)
     start: bytes = encoder.compress(block)
     end: bytes = encoder.flush(zlib.Z_FINISH if last else zlib.Z_SYNC_FLUSH)
-    return start + end
+    return start, end
 
 
 @cache

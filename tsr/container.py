@@ -377,20 +377,20 @@ def check_shape(element: ElementType, shape: Sequence[int]) -> tuple[int, int, i
             "reshape the array to merge some",
             given=tuple(shape),
         )
+    n, h, w, c = (1,) * (TSR4_RANK - len(shape)) + tuple(shape)
     # T4-SHAPE-1, and what an int32 holds
-    if not all(1 <= dim <= DIMENSION_MAX for dim in shape):
+    if min(n, h, w, c) < 1 or max(n, h, w, c) > DIMENSION_MAX:
         raise UnsupportedError(
             f"shape: got {tuple(shape)}, expected dimensions from 1 to {DIMENSION_MAX}; "
             "format='v1' holds a dimension of 0",
             given=tuple(shape),
         )
     # T4-LIMIT-1
-    if prod(shape) * element.itemsize > PAYLOAD_MAX:
+    if n * h * w * c * element.itemsize > PAYLOAD_MAX:
         raise UnsupportedError(
             f"shape: got {tuple(shape)}, more bytes of {element.name} than {PAYLOAD_MAX}",
             given=tuple(shape),
         )
-    n, h, w, c = (1,) * (TSR4_RANK - len(shape)) + tuple(shape)
     return n, h, w, c
 
 

@@ -90,25 +90,20 @@ class Contents:
         What errors call the file.
     strict : bool
         False accepts what the original readers do.
+    layout : Layout
 
     Attributes
     ----------
-    data, path
+    data, path, layout
         As given.
-    layout : Layout
-
-    Raises
-    ------
-    FormatError
-        Header or directory break a clause.
     """
 
     __slots__ = ("_strict", "_view", "data", "layout", "path")
 
-    def __init__(self, data: Any, path: str | None, strict: bool) -> None:
+    def __init__(self, data: Any, path: str | None, strict: bool, layout: Layout) -> None:
         self.data = data
         self.path = path
-        self.layout = decode_layout(data, len(data), strict, path, raise_error)
+        self.layout = layout
         self._view = memoryview(data)
         self._strict = strict
 
@@ -240,10 +235,10 @@ def open_contents(source: Source, strict: bool, *, writable: bool = False) -> Co
         Have writable memory whose changes stay in it.
     """
     data, _, path = read_all(source, strict, writable=writable)
-    contents = Contents(data, path, strict)
+    layout = decode_layout(data, len(data), strict, path, raise_error)
     if not is_path(source) and is_stream(source) and plain_descriptor(source) is not None:
-        cast("IO[bytes]", source).seek(contents.layout.end - len(data), os.SEEK_CUR)
-    return contents
+        cast("IO[bytes]", source).seek(layout.end - len(data), os.SEEK_CUR)
+    return Contents(data, path, strict, layout)
 
 
 def read_all(

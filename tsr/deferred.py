@@ -6,6 +6,7 @@ takes another size than was expected. Raises `OSError`.
 
 from __future__ import annotations
 
+import io
 import os
 import stat
 from shutil import copyfileobj
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from tsr.atomic import AtomicFile
 from tsr.errors import UnsupportedError
 from tsr.source import is_path
-from tsr.streams import WholeWriter
+from tsr.streams import WholeWriter, fill
 
 if TYPE_CHECKING:
     from tsr.writer import Target
@@ -140,13 +141,11 @@ def _discard(sink: AtomicFile | WholeWriter, error: BaseException | None = None)
 def _move(descriptor: int, start: int, size: int, target: int) -> None:
     # Bytes within a file, from the side on which they are not yet needed.
     offsets = range(0, size, _COPY_BYTES)
-    for offset in offsets if target < start else reversed(offsets):
-        wanted = min(_COPY_BYTES, size - offset)
-        os.lseek(descriptor, start + offset, os.SEEK_SET)
-        block = bytearray()
-        while len(block) < wanted:
-            block += os.read(descriptor, wanted - len(block))
-        os.lseek(descriptor, target + offset, os.SEEK_SET)
-        done = 0
-        while done < wanted:
-            done += os.write(descriptor, memoryview(block)[done:])
+    buffer = memoryview(bytearray(min(_COPY_BYTES, size)))
+    with io.FileIO(descriptor, "r+", closefd=False) as file:
+        for offset in offsets if target < start else reversed(offsets):
+            block = buffer[: size - offset]
+            file.seek(start + offset)
+            fill(file, block)
+            file.seek(target + offset)
+            WholeWriter(file).write(block)

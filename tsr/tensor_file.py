@@ -7,6 +7,7 @@ What is not compressed is shown where it lies, in one mapping or buffer for all 
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
@@ -38,15 +39,15 @@ __all__ = ["TensorFile", "open", "open_single", "view_single"]
 # What `ElementType.numpy` gives, sooner.
 _DTYPES = {element.tsr4_code: element.numpy for element in TSR4_TYPES}
 
-# Below so many bytes of payload a thread costs more than it gains.
+# Below so many bytes to inflate a thread costs more than it gains.
 _PARALLEL_BYTES = 1 << 21
 
 
 class TensorFile:
     """An open file: a sequence of its tensors, as read-only arrays. Made by `open`.
 
-    An index gives an array, a slice a list of them, made by several threads where there is
-    much to check or to inflate. A tensor's checksum is verified when the tensor is first used.
+    An index gives an array, a slice a list of them, inflated by several threads where there is
+    much to inflate. A tensor's checksum is verified when the tensor is first used.
 
     What lies uncompressed is shown without a copy, and the arrays stay valid when the file is
     closed. A compressed tensor is inflated anew at each use.
@@ -123,13 +124,11 @@ class TensorFile:
             except IndexError:
                 raise IndexError(f"tensor {index} of a file with {count}") from None
         indexes = range(count)[index]
-        work = sum(
-            contents.layout.infos[at].nbytes
-            for at in indexes
-            if at in self._unverified or contents.layout.mode == TSR4_ZLIB
-        )
-        workers = thread_count(len(indexes)) if work >= _PARALLEL_BYTES else 1
-        return list(in_order(lambda at: self._array(contents, at), indexes, workers))
+        workers = 1
+        if contents.layout.mode == TSR4_ZLIB:
+            total = sum(contents.layout.infos[at].nbytes for at in indexes)
+            workers = thread_count(len(indexes)) if total >= _PARALLEL_BYTES else 1
+        return list(in_order(partial(self._array, contents), indexes, workers))
 
     def __iter__(self) -> Iterator[NDArray[Any]]:
         for index in range(len(self)):

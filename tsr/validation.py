@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from tsr.contents import Contents, decode_layout, read_all
 from tsr.errors import FormatError
+from tsr.layout import TSR4_ZLIB
 from tsr.threads import in_order, thread_count
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["validate"]
 
-# Below so many bytes of payload a thread costs more than it gains.
+# Below so many bytes to inflate a thread costs more than it gains.
 _PARALLEL_BYTES = 1 << 22
 
 
@@ -52,7 +53,7 @@ def validate(source: Source, *, strict: bool = True) -> list[FormatError]:
     layout = decode_layout(data, size, strict, path, findings.append)
     if findings or layout.mode is None:
         return findings
-    contents = Contents(data, path, strict)
+    contents = Contents(data, path, strict, layout)
 
     def faults(index: int) -> list[FormatError]:
         checks = (contents.check_payload, contents.check_padding)
@@ -60,8 +61,10 @@ def validate(source: Source, *, strict: bool = True) -> list[FormatError]:
         return [error for error in found if error is not None]
 
     indexes = range(-1, len(layout.infos))  # padding comes first
-    total = sum(info.nbytes for info in layout.infos)
-    workers = thread_count(len(layout.infos)) if total >= _PARALLEL_BYTES else 1
+    workers = 1
+    # Checksums of what is mapped wait for the pages, which threads do not hasten.
+    if layout.mode == TSR4_ZLIB and sum(info.nbytes for info in layout.infos) >= _PARALLEL_BYTES:
+        workers = thread_count(len(layout.infos))
     return [error for found in in_order(faults, indexes, workers) for error in found]
 
 

@@ -111,7 +111,8 @@ def _prepare(document: Document) -> list[Writable]:
                 path=document.path, name=name or None,
             )  # fmt: skip
         element = element_type(tensor.storage, TSR4_TYPES)
-        made.append(Writable(element, check_shape(element, tensor.shape), partial(_blocks, tensor)))
+        shape = check_shape(element, tensor.shape)
+        made.append(Writable(element, shape, tensor.nbytes, partial(_blocks, tensor)))
 
     rebuild(document.tree, add)
     if not made:
