@@ -29,7 +29,8 @@ def validate(source: Source, *, strict: bool = True) -> list[FormatError]:
     Parameters
     ----------
     source : path, file object or bytes-like
-        A file object is read from where it stands to its end.
+        A file object is read from where it stands to its end; of one whose size is not known,
+        a TSR4 file whose header or directory is broken is read only so far.
     strict : bool, default True
         False leaves out set reserved fields, bytes after the payload, and padding that is not 0.
 
