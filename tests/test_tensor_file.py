@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any, Literal
 
@@ -20,9 +21,11 @@ import pytest
 from numpy.typing import NDArray
 
 import tsr
-from tests.containers import ENTRY, HEADER, entry_at, patched
+from tests.containers import ENTRY, HEADER, entry_at, patched, resealed
 from tsr import compression, contents, tensor_file
+from tsr.contents import read_layout
 from tsr.source import SMALL_FILE
+from tsr.validation import FINDINGS_MAX
 
 X = np.arange(6, dtype=np.float32).reshape(1, 1, 2, 3)
 ARRAYS: list[NDArray[Any]] = [
@@ -524,6 +527,87 @@ def test_files_that_shrink(
             patch.setattr(contents, name, shrink)
             with pytest.raises(tsr.FormatError, match=r"its size changed.*FILE-2"):
                 tsr.open(target if name == "open_regular" else stream)
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_private_copy_survives_a_cut(target: Path, packed: bool) -> None:
+    """With `mmap_mode=None`, and into given memory, a file may be cut right after it was opened."""
+    code = """if True:
+        import os, sys, numpy, tsr
+        file = tsr.open(sys.argv[1], mmap_mode=None)
+        os.truncate(sys.argv[1], 10)
+        assert [int(array[0, 0, 0, 5]) for array in file] == [5, 10, 15]
+    """
+    tsr.save(target, LARGE, format="tsr4", compress=packed)
+    subprocess.run([sys.executable, "-c", code, target], check=True)
+
+
+def directory_of_zeros(count: int) -> bytes:
+    """Make a header under which a directory of so many entries belongs."""
+    data = bytearray(tsr.dumps([X], format="tsr4")[:HEADER])
+    data[16:20] = count.to_bytes(4, "little")
+    data[32:40] = (-(-(HEADER + ENTRY * count) // 256) * 256).to_bytes(8, "little")
+    return resealed(bytes(data))
+
+
+class Zeros:
+    """A stream of a header and zeros without an end, which counts what was taken."""
+
+    def __init__(self, head: bytes) -> None:
+        self._head = head
+        self.given = 0
+
+    def read(self, size: int) -> bytes:
+        """Give what is left of the header, then zeros."""
+        piece = (self._head[self.given :] + bytes(size))[:size]
+        self.given += size
+        return piece
+
+
+@pytest.mark.parametrize("count", [10**6, 2**32 - 1])
+def test_a_broken_directory_costs_its_first_entries(target: Path, count: int) -> None:
+    """Of millions of entries, no more is read than up to the first that is wrong, or held."""
+    head = directory_of_zeros(count)
+    functions: list[Callable[[Zeros], Any]] = [tsr.open, tsr.load, lambda s: read_layout(s, True)]
+    for function in functions:
+        stream = Zeros(head)
+        with pytest.raises(tsr.FormatError, match=r"entries\[0\].shape\[0\]"):
+            function(stream)
+        assert stream.given < 1 << 18
+    stream = Zeros(head)
+    assert tsr.validate(stream)[0].field == "entries[0].shape[0]"
+    assert stream.given < 1 << 18
+    with open(target, "wb") as file:
+        file.write(head)
+        file.truncate(HEADER + ENTRY * min(count, 10**6))
+    if count == 10**6:
+        with pytest.raises(tsr.FormatError, match=r"entries\[0\].shape\[0\]"):
+            tsr.open(target)
+        assert len(tsr.validate(target)) == FINDINGS_MAX
+
+
+def test_a_lie_that_no_memory_holds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where there is no room for what a payload claims to give, the lie is what is reported."""
+
+    def full(*_: Any) -> Any:
+        raise MemoryError
+
+    monkeypatch.setattr(np, "empty", full)
+    data = tsr.dumps([X], format="tsr4", compress=True)
+    with pytest.raises(MemoryError):
+        _ = tsr.open(data)[0]
+    lying = data[:-6] + b"\xff" * 6
+    with pytest.raises(tsr.FormatError, match="T4-ZLIB"):
+        _ = tsr.open(lying)[0]
+
+
+def test_a_file_object_behind_its_end(target: Path) -> None:
+    """Where nothing is left of a file, it is too short, as by every other way."""
+    target.write_bytes(tsr.dumps([X], format="tsr4"))
+    with open(target, "rb") as stream:
+        stream.seek(5000)
+        with pytest.raises(tsr.FormatError, match="got 0 bytes, expected at least"):
+            tsr.open(stream)
 
 
 def test_threads_give_the_same(target: Path) -> None:

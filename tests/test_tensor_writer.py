@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import threading
+import warnings
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +22,7 @@ from numpy.typing import NDArray
 import tsr
 from tests.strategies import payload_of
 from tsr import deferred, payload, tensor_writer
+from tsr.assembly import prepare
 
 X = np.arange(6, dtype=np.float32).reshape(2, 3)
 ARRAYS: list[NDArray[Any]] = [
@@ -90,7 +92,7 @@ def test_every_way_writes_the_same(
     for count in (None, 1, 6, 100):
         with tsr.create(target, compress=compress, count=count) as file:
             for number, array in enumerate(ARRAYS):
-                assert len(file) == number
+                assert file.count == number
                 file.add(array)
         assert target.read_bytes() == data
 
@@ -202,13 +204,15 @@ def test_options_that_make_no_sense(target: Path) -> None:
         (lambda: tsr.dumps(X, format="TSR4"), "format: got 'TSR4'"),  # type: ignore[arg-type]
         (lambda: tsr.save(target, X, compress=True), "compress.*only 'tsr4' takes"),
         (lambda: tsr.create(target, format="v1"), "format: got 'v1', expected 'tsr4'"),  # type: ignore[arg-type]
-        (lambda: tsr.create(target, count=0), "count: got 0"),
         (lambda: tsr.create(5), "target: got int"),  # type: ignore[arg-type]
         (lambda: tsr.save(5, X, format="tsr4"), "target: got int"),  # type: ignore[arg-type]
         (lambda: tsr.save(target, [X]), "got list.*format='tsr4' takes several"),
     ):
         with pytest.raises(tsr.UnsupportedError, match=message):
             attempt()
+    for count in (0, -1, 1.5, "3", 2**32, 2**62):
+        with pytest.raises(tsr.UnsupportedError, match=f"count: got {count!r}, expected 1 to"):
+            tsr.create(target, count=count)  # type: ignore[arg-type]
     assert files_in(target.parent) == []
 
 
@@ -310,8 +314,12 @@ def test_an_error_leaves_what_was_there(target: Path, compress: bool) -> None:
         pass
     file = tsr.create(target, compress=compress)
     file.add(X)
-    del file
-    gc.collect()
+    message = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(warnings, "warn", lambda *given, **_: message.append(given))
+        del file
+        gc.collect()
+    assert message == [("a TSR4 file was never closed: nothing is written", ResourceWarning)]
     assert target.read_bytes() == b"old"
     assert files_in(target.parent) == [target.name]
 
@@ -327,7 +335,7 @@ def test_what_is_refused_is_left_out(target: Path, compress: bool) -> None:
                 file.add(bad)  # type: ignore[arg-type]
         with pytest.raises(tsr.UnsupportedError, match="would change a value"):
             file.add(half_bad, cast="float32")
-        assert len(file) == 1
+        assert file.count == 1
         file.add(X[::-1])
     check(target, [X, X[::-1]])
     assert target.read_bytes() == tsr.dumps([X, X[::-1]], format="tsr4", compress=compress)
@@ -420,3 +428,120 @@ def test_killed_writers_leave_the_old_file(target: Path) -> None:
     done = subprocess.run([sys.executable, "-c", code, target], check=False)
     assert done.returncode == -9
     assert target.read_bytes() == b"old"
+
+
+FAIL = """if True:
+    import resource, signal, sys, numpy, tsr
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    arrays = [numpy.full(1000, i, numpy.int32) for i in range(5)]
+    with tsr.create(sys.argv[1], compress=sys.argv[2] == "zlib", count=4) as file:
+        for array in arrays[:3]:
+            file.add(array)
+        limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1, limit[1]))
+        try:
+            file.add(arrays[3])
+        except OSError as error:
+            print(error.filename == sys.argv[1], file.count)
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+        file.add(arrays[4])
+"""
+
+
+def test_going_on_after_a_failed_write(target: Path, compress: bool) -> None:
+    """What the system did not take is not in the file, and what comes after it is."""
+    mode = "zlib" if compress else "raw"
+    done = subprocess.run(
+        [sys.executable, "-c", FAIL, target, mode], capture_output=True, check=True
+    )
+    assert done.stdout == b"True 3\n"
+    check(target, [np.full(1000, i, np.int32) for i in (0, 1, 2, 4)])
+
+
+def test_a_refused_list_counts_for_nothing(target: Path, compress: bool) -> None:
+    """Of tensors that are added together, all are in the file or none is."""
+    good, bad = (prepare(array, "float32", False) for array in (X, np.array([0.1])))
+    with tsr.create(target, compress=compress) as file:
+        file.add(X)
+        with pytest.raises(tsr.UnsupportedError, match="would change a value"):
+            file.add_prepared([good, bad])
+        assert file.count == 1
+        file.add(X[::-1])
+    check(target, [X, X[::-1]])
+
+
+def test_generators_may_use_their_memory_again(target: Path, compress: bool) -> None:
+    """What an iterable gives counts as it is when it is given."""
+
+    def counting() -> Iterator[NDArray[Any]]:
+        buffer = np.zeros(5, np.float32)
+        for number in range(3):
+            buffer[:] = number
+            yield buffer
+
+    expected = [np.full(5, number, np.float32) for number in range(3)]
+    check(tsr.dumps(counting(), format="tsr4", compress=compress), expected)
+    tsr.save(target, counting(), format="tsr4", compress=compress)
+    check(target, expected)
+
+
+def test_errors_say_which_array() -> None:
+    """Of several arrays, the error names the one that has no encoding."""
+    with pytest.raises(tsr.UnsupportedError, match=r"arrays\[2\]: dtype: got float64") as caught:
+        tsr.dumps([X, X, X.astype(float)], format="tsr4")
+    assert caught.value.given == np.dtype(float)
+    with pytest.raises(tsr.UnsupportedError, match=r"^dtype: got float64"):
+        tsr.dumps([X.astype(float)], format="tsr4")
+
+
+def test_a_forked_child_leaves_the_file_to_its_parent(target: Path) -> None:
+    """A child that ends takes nothing from the parent's unfinished file."""
+    code = """if True:
+        import os, sys, warnings, numpy, tsr
+        warnings.simplefilter("ignore")
+        file = tsr.create(sys.argv[1])
+        file.add(numpy.arange(5, dtype=numpy.int8))
+        child = os.fork()
+        if not child:
+            sys.exit(0)
+        assert os.waitpid(child, 0)[1] == 0
+        file.close()
+    """
+    subprocess.run([sys.executable, "-c", code, target], check=True)
+    check(target, [np.arange(5, dtype=np.int8)])
+
+
+@pytest.mark.parametrize("how", ["thread", "atexit"])
+def test_saving_when_the_interpreter_ends(target: Path, how: str) -> None:
+    """Files are written, compressed ones too, when no thread can be started any more."""
+    code = """if True:
+        import atexit, sys, threading, time, numpy, tsr
+        arrays = [numpy.arange(1 << 20, dtype=numpy.int32) + i for i in range(3)]
+        def work():
+            if sys.argv[2] == "thread":
+                threading.main_thread().join()
+            tsr.save(sys.argv[1], arrays, format="tsr4", compress=True)
+            assert len(tsr.open(sys.argv[1])[:]) == 3
+            assert not tsr.validate(sys.argv[1])
+        if sys.argv[2] == "thread":
+            threading.Thread(target=work).start()
+        else:
+            atexit.register(work)
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", code, target, how], capture_output=True, text=True, check=True
+    )
+    assert done.stderr == ""
+    assert len(tsr.open(target)) == 3
+
+
+def test_a_file_that_is_cut_while_it_is_written(target: Path) -> None:
+    """Who cuts the temporary file under the writer gets an error, and no file."""
+    file = tsr.create(target)
+    for number in range(4):  # so many that they have to be moved
+        file.add(np.full(1 << 20, number, np.int8))
+    (temporary,) = (name for name in files_in(target.parent) if name.endswith(".tmp"))
+    os.truncate(target.with_name(temporary), 1000)
+    with pytest.raises(OSError, match="Input/output error"):
+        file.close()
+    assert files_in(target.parent) == []

@@ -91,6 +91,11 @@ class Assembly:
         """
         return self._add_raw(tensors) if self.mode == TSR4_RAW else self._add_zlib(tensors)
 
+    def forget(self, count: int) -> None:
+        """Take back all tensors but the first `count`."""
+        del self.infos[count:]
+        self.end = self.infos[-1].offset + self.infos[-1].stored_nbytes if self.infos else 0
+
     def head(self) -> bytes:
         """Build header, directory and padding: all that comes before the first payload."""
         if not self.infos:

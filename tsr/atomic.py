@@ -66,12 +66,13 @@ class AtomicFile:
         The temporary file, in the directory of the target.
     """
 
-    __slots__ = ("_durable", "_size", "_target", "descriptor", "path")
+    __slots__ = ("_durable", "_process", "_size", "_target", "descriptor", "path")
 
     def __init__(self, target: str, durable: bool | None = None, size: int = 0) -> None:
         self._target = target
         self._durable = durable
         self._size = size
+        self._process = os.getpid()
         self.descriptor = -1
         self.path = target
 
@@ -188,7 +189,12 @@ class AtomicFile:
         if self.descriptor >= 0:
             descriptor, self.descriptor = self.descriptor, -1
             os.close(descriptor)
-        if self.path is not self._target and os.path.lexists(self.path):
+        # A forked child that gives up leaves the file to its parent.
+        if (
+            self.path is not self._target
+            and self._process == os.getpid()
+            and os.path.lexists(self.path)
+        ):
             os.unlink(self.path)
 
 

@@ -249,9 +249,16 @@ def decode_container_header(  # noqa: C901 - one branch a rule, in the order of 
 
 
 def decode_directory(  # noqa: C901 - one branch a rule, in the order of the specification
-    directory: Any, mode: int | None, strict: bool, path: str | None, report: Report
+    directory: Any,
+    mode: int | None,
+    strict: bool,
+    path: str | None,
+    report: Report,
+    *,
+    first: int = 0,
+    end: int | None = None,
 ) -> list[TensorInfo]:
-    """Parse the directory and check every rule on its fields.
+    """Parse the directory, or a part of it, and check every rule on its fields.
 
     Parameters
     ----------
@@ -263,6 +270,10 @@ def decode_directory(  # noqa: C901 - one branch a rule, in the order of the spe
         False accepts set reserved fields.
     path, report
         As for `decode_container_header`.
+    first : int, default 0
+        The index of the first entry.
+    end : int, optional
+        Where the payload of the entry before it ends, or the whole directory.
 
     Returns
     -------
@@ -271,9 +282,10 @@ def decode_directory(  # noqa: C901 - one branch a rule, in the order of the spe
     """
     infos: list[TensorInfo] = []
     append, new = infos.append, tuple.__new__  # what TensorInfo itself would call, sooner
-    end = directory_end(len(directory) // TSR4_ENTRY_SIZE)
+    if end is None:
+        end = directory_end(len(directory) // TSR4_ENTRY_SIZE)
     is_raw = mode == TSR4_RAW
-    index = -1
+    index = first - 1
 
     def broken(field: str, clause: str, found: object, expected: object, note: str = "") -> None:
         report(broken_entry(index, field, clause, found, expected, path=path, note=note))

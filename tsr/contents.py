@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 import mmap
 import os
-from typing import IO, TYPE_CHECKING, Any, NamedTuple, cast
+from typing import IO, TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, cast
 
 from tsr.buffers import bytes_view
 from tsr.compression import StreamError, crc32, inflate
@@ -37,6 +37,7 @@ from tsr.source import SMALL_FILE, changed, is_path, open_regular, read_whole
 from tsr.streams import (
     CHUNK,
     check_binary,
+    fill,
     is_stream,
     plain_descriptor,
     read_growing,
@@ -52,6 +53,11 @@ if TYPE_CHECKING:
     from tsr.streams import BinaryReader
 
     Report = Callable[[FormatError], object]
+
+MmapMode: TypeAlias = Literal["r", "c"] | None
+
+# The entries of a stream's directory that are read before they are looked at.
+_ENTRIES = 1 << 10
 
 __all__ = ["Contents", "Layout", "decode_layout", "open_contents", "read_all", "read_layout"]
 
@@ -207,22 +213,15 @@ def read_layout(source: Source, strict: bool) -> Layout:
     OSError
         The file cannot be opened.
     """
-    if is_path(source):
-        data: Any
-        path: str | None = os.fsdecode(source)
-        descriptor, opened_size = open_regular(cast("str", path))
-        with io.FileIO(descriptor) as file:
-            data, size = _read_head(file, opened_size, strict)
-    elif is_stream(source):
+    if not is_path(source) and is_stream(source) and _size_left(source) is None:
         path = stream_name(source)
-        data, size = _read_head(source, _size_left(source), strict)
+        data, size = _read_head(source, strict)
     else:
-        path, data = None, bytes_view(cast("BytesLike", source))
-        size = len(data)
+        data, size, path = read_all(source, strict)
     return decode_layout(data, size, strict, path, raise_error)
 
 
-def open_contents(source: Source, strict: bool, *, writable: bool = False) -> Contents:
+def open_contents(source: Source, strict: bool, mmap_mode: MmapMode = "r") -> Contents:
     """Open a file of either format: what is small is read, what is large is mapped.
 
     Parameters
@@ -231,24 +230,25 @@ def open_contents(source: Source, strict: bool, *, writable: bool = False) -> Co
         A file object is read from where it stands, and left right behind the last payload.
     strict : bool
         False accepts what the original readers do.
-    writable : bool, default False
-        Have writable memory whose changes stay in it.
+    mmap_mode : {"r", "c", None}
+        ``"c"``: have writable memory whose changes stay in it. None: likewise, and all is read
+        at once, so that what becomes of the file does not matter.
     """
-    data, _, path = read_all(source, strict, writable=writable)
-    layout = decode_layout(data, len(data), strict, path, raise_error)
+    data, size, path = read_all(source, strict, mmap_mode)
+    layout = decode_layout(data, size, strict, path, raise_error)
     if not is_path(source) and is_stream(source) and plain_descriptor(source) is not None:
         cast("IO[bytes]", source).seek(layout.end - len(data), os.SEEK_CUR)
     return Contents(data, path, strict, layout)
 
 
 def read_all(
-    source: Source, strict: bool, *, writable: bool = False, v1_payload: bool = True
+    source: Source, strict: bool, mmap_mode: MmapMode = "r", *, v1_payload: bool = True
 ) -> tuple[Any, int | None, str | None]:
     """Have all of a file in memory, or mapped.
 
     Parameters
     ----------
-    source, strict, writable
+    source, strict, mmap_mode
         As for `open_contents`.
     v1_payload : bool, default True
         False only counts what a stream gives behind the header of TSR v1.
@@ -267,73 +267,94 @@ def read_all(
         path = os.fsdecode(source)
         descriptor, size = open_regular(path)
         try:
-            if size > SMALL_FILE:
-                return _map(descriptor, size, path, writable), size, path
-            data: Any = read_whole(descriptor, size, path)
+            if size <= SMALL_FILE:
+                data = read_whole(descriptor, size, path)
+                return data if mmap_mode == "r" else bytearray(data), size, path
+            if mmap_mode is None:
+                with io.FileIO(descriptor, closefd=False) as file:
+                    return _copy(file, size, path), size, path
+            return _map(descriptor, size, path, mmap_mode), size, path
         finally:
             os.close(descriptor)
-        return bytearray(data) if writable else data, size, path
     if not is_stream(source):
         view = bytes_view(cast("BytesLike", source))
-        return bytearray(view) if writable else view, len(view), None
+        return view if mmap_mode == "r" else bytearray(view), len(view), None
     check_binary(source)
     name, left = stream_name(source), _size_left(source)
     if left is not None:
-        return _read_plain(cast("IO[bytes]", source), left, name, writable), left, name
-    head, known = _read_head(source, None, strict)
-    problems: list[FormatError] = []
-    layout = decode_layout(head, known, strict, name, problems.append)
-    if head[: len(V1_MAGIC)] == V1_MAGIC and not v1_payload:
-        rest = iter(lambda: read_upto(source, CHUNK), b"")
-        return head, len(head) + sum(map(len, rest)), name
-    if problems:
-        return head, known, name
-    # One byte more shows whether the stream ends where it should.
-    data = read_growing(source, layout.end - len(head) + strict, CHUNK, head)
-    return data, len(data), name
+        return _read_plain(cast("IO[bytes]", source), left, name, mmap_mode), left, name
+    return *_read_stream(source, strict, name, v1_payload), name
 
 
-def _read_plain(stream: IO[bytes], left: int, path: str | None, writable: bool) -> Any:
+def _read_plain(stream: IO[bytes], left: int, path: str | None, mmap_mode: MmapMode) -> Any:
     # What is left of a regular file; it is left at its end.
-    if left > SMALL_FILE:
+    if left > SMALL_FILE and mmap_mode is not None:
         start = stream.tell()
-        mapping = _map(cast("int", plain_descriptor(stream)), start + left, path, writable)
+        mapping = _map(cast("int", plain_descriptor(stream)), start + left, path, mmap_mode)
         stream.seek(start + left)
         return memoryview(mapping)[start:] if start else mapping
-    data = read_upto(stream, left + 1)
+    return _copy(stream, left, path)
+
+
+def _copy(stream: BinaryReader, size: int, path: str | None) -> Any:
+    # Anonymous memory gets its pages as they are filled.
+    data = mmap.mmap(-1, size) if size > SMALL_FILE else bytearray(size)
+    with memoryview(data) as view:
+        found = fill(stream, view)
+    found += len(read_upto(stream, 1))
     # FILE-2
-    if len(data) != left:
-        raise changed(path, len(data), left)
-    return bytearray(data) if writable else data
+    if found != size:
+        raise changed(path, found, size)
+    return data
 
 
-def _map(descriptor: int, size: int, path: str | None, writable: bool) -> mmap.mmap:
+def _map(descriptor: int, size: int, path: str | None, mmap_mode: Literal["r", "c"]) -> mmap.mmap:
     try:
-        access = mmap.ACCESS_COPY if writable else mmap.ACCESS_READ
+        access = mmap.ACCESS_COPY if mmap_mode == "c" else mmap.ACCESS_READ
         return mmap.mmap(descriptor, size, access=access)
     except ValueError as error:
         # FILE-2
         raise changed(path, os.fstat(descriptor).st_size, size) from error
 
 
-def _read_head(
-    stream: BinaryReader, size: int | None, strict: bool
+def _read_stream(
+    stream: BinaryReader, strict: bool, path: str | None, v1_payload: bool
 ) -> tuple[bytes | bytearray, int | None]:
-    # Header and directory, and the size of the file: it is known where it ends before they do.
+    # A file of unknown size, and that size where it is known in the end.
+    head, size = _read_head(stream, strict)
+    if head[: len(V1_MAGIC)] == V1_MAGIC and not v1_payload:
+        rest = iter(lambda: read_upto(stream, CHUNK), b"")
+        return head, len(head) + sum(map(len, rest))
+    try:
+        end = decode_layout(head, size, strict, path, raise_error).end
+    except FormatError:  # which whoever asked will meet again
+        return head, size
+    # One byte more shows whether the stream ends where it should.
+    data = read_growing(stream, end - len(head) + strict, CHUNK, head)
+    return data, len(data)
+
+
+def _read_head(stream: BinaryReader, strict: bool) -> tuple[bytes | bytearray, int | None]:
+    # Header and directory up to the first fault, and the size of the file where it ends in them.
     check_binary(stream)
     head: bytes | bytearray = read_upto(stream, V1_HEADER_SIZE)
     if head[: len(TSR4_MAGIC)] != TSR4_MAGIC:
-        return head, len(head) if len(head) < V1_HEADER_SIZE else size
-    head += read_upto(stream, TSR4_HEADER_SIZE - len(head))
-    problems: list[FormatError] = []
-    _, count = decode_container_header(head, len(head), size, strict, None, problems.append)
-    if not problems:
-        wanted = TSR4_ENTRY_SIZE * count
-        # Only a plain file is known to hold what its header claims.
-        head = read_growing(stream, wanted, CHUNK if size is None else wanted, head)
-        if len(head) < directory_end(count):
-            return head, len(head)
-    return head, size
+        return head, len(head) if len(head) < V1_HEADER_SIZE else None
+    head = bytearray(head) + read_upto(stream, TSR4_HEADER_SIZE - len(head))
+    try:
+        mode, count = decode_container_header(head, len(head), None, strict, None, raise_error)
+        end = directory_end(count)
+        for first in range(0, count, _ENTRIES):
+            wanted = TSR4_ENTRY_SIZE * min(_ENTRIES, count - first)
+            part = read_upto(stream, wanted)
+            head += part
+            if len(part) < wanted:
+                return head, len(head)
+            infos = decode_directory(part, mode, strict, None, raise_error, first=first, end=end)
+            end = infos[-1].offset + infos[-1].stored_nbytes
+    except FormatError:  # which whoever asked will meet again
+        return head, len(head) if len(head) < TSR4_HEADER_SIZE else None
+    return head, None
 
 
 def _size_left(stream: BinaryReader) -> int | None:
@@ -343,4 +364,4 @@ def _size_left(stream: BinaryReader) -> int | None:
         return None
     plain = cast("IO[bytes]", stream)
     plain.flush()
-    return os.fstat(descriptor).st_size - plain.tell()
+    return max(0, os.fstat(descriptor).st_size - plain.tell())

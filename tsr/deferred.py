@@ -6,6 +6,7 @@ takes another size than was expected. Raises `OSError`.
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import stat
@@ -67,9 +68,13 @@ def open_deferred(target: Target, durable: bool | None, size: int, start: int) -
         return _Spooled(WholeWriter(target))
     file = AtomicFile(os.fsdecode(target), durable, size)
     file.__enter__()
-    if stat.S_ISREG(os.fstat(file.descriptor).st_mode):
-        return _InPlace(file, start)
-    return _Spooled(file)  # a pipe or a device
+    try:
+        if stat.S_ISREG(os.fstat(file.descriptor).st_mode):
+            return _InPlace(file, start)
+        return _Spooled(file)  # a pipe or a device
+    except BaseException:
+        _discard(file)
+        raise
 
 
 class _InPlace:
@@ -146,6 +151,7 @@ def _move(descriptor: int, start: int, size: int, target: int) -> None:
         for offset in offsets if target < start else reversed(offsets):
             block = buffer[: size - offset]
             file.seek(start + offset)
-            fill(file, block)
+            if fill(file, block) < len(block):
+                raise OSError(errno.EIO, os.strerror(errno.EIO))  # somebody has cut the file
             file.seek(target + offset)
             WholeWriter(file).write(block)

@@ -76,10 +76,11 @@ def load(
     Returns
     -------
     ndarray
-        float32, int8 or int32, little-endian, of rank 0 to 4; from a TSR4 file float16 too,
-        always of rank 4, its checksum verified. What is mapped of TSR v1 is a `numpy.memmap`,
-        with its `filename`, `mode` and `flush`; files of up to 128 KiB and streams are read.
-        With `out`, `out` itself or an array over it.
+        float32, int8 or int32, little-endian, of rank 0 to 4. What is mapped is a
+        `numpy.memmap`, with its `filename`, `mode` and `flush`; files of up to 128 KiB and
+        streams are read. With `out`, `out` itself or an array over it. From a TSR4 file: float16
+        too, always of rank 4, a plain array, its checksum verified; ``open(source,
+        verify=False)[0]`` spares that.
 
     Raises
     ------
@@ -241,7 +242,8 @@ def _load_tsr4(source: Source, mmap_mode: MmapMode | None, out: Any, strict: boo
     # The only tensor of a TSR4 file.
     from tsr.tensor_file import open_single
 
-    array = open_single(source, "r" if out is not None else mmap_mode, strict)
+    # What is copied need not be mapped, and what is not mapped cannot change.
+    array = open_single(source, mmap_mode if out is None else None, strict)
     if out is None:
         return array
     element = element_type(array.dtype, TSR4_TYPES)

@@ -50,19 +50,16 @@ class TensorFile:
     much to inflate. A tensor's checksum is verified when the tensor is first used.
 
     What lies uncompressed is shown without a copy, and the arrays stay valid when the file is
-    closed. A compressed tensor is inflated anew at each use.
+    closed. A compressed tensor is inflated anew at each use. Threads can share a file.
     """
 
-    __slots__ = ("_contents", "_freeze", "_frozen", "_private", "_unverified")
+    __slots__ = ("_contents", "_freeze", "_frozen", "_unverified")
 
-    def __init__(
-        self, contents: Contents, *, verify: bool = True, frozen: bool = True, private: bool = False
-    ) -> None:
+    def __init__(self, contents: Contents, *, verify: bool = True, frozen: bool = True) -> None:
         self._contents: Contents | None = contents
         self._frozen = frozen
         # Of read-only memory all arrays are read-only, anyway.
         self._freeze = frozen and not memoryview(contents.data).readonly
-        self._private = private
         self._unverified = set(range(len(contents.layout.infos))) if verify else set()
         if verify:
             contents.check_padding(-1)
@@ -157,17 +154,18 @@ class TensorFile:
             array = ndarray(shape, _DTYPES[element.tsr4_code], contents.data, offset)
             if self._freeze:
                 array.flags.writeable = False
-            if self._private:
-                array = array.copy()
         return array
 
     def _inflate(self, contents: Contents, index: int) -> NDArray[Any]:
         info = contents.layout.infos[index]
         if info.nbytes > RATIO_MAX * info.stored_nbytes:
-            contents.check_payload(
-                index
-            )  # it cannot give so much: nothing is allocated to see it fail
-        array: NDArray[Any] = np.empty(info.shape, info.element.numpy)
+            # It cannot give so much, and nothing is allocated to see it fail.
+            contents.check_payload(index)
+        try:
+            array: NDArray[Any] = np.empty(info.shape, info.element.numpy)
+        except MemoryError:
+            contents.check_payload(index)  # where it is a lie, say so
+            raise
         view = array.reshape(-1).view(np.uint8).data
         verify = index in self._unverified
         done = checksum = 0
@@ -199,9 +197,10 @@ def open(
     source : path, file object or bytes-like
         A file object is read from where it stands.
     mmap_mode : {"r", "c", None}, default "r"
-        ``"r"``: read-only arrays. ``"c"``: writable ones, whose changes stay in memory. None:
-        each array is a private writable copy. To change a file in place would break its
-        checksums; `open_memmap` does it to TSR v1 files, which have none.
+        ``"r"``: read-only arrays. ``"c"``: writable ones, whose changes stay in memory; they show
+        when the tensor is used again, unless it is compressed. None: likewise, and the whole file
+        is read at once, so that what becomes of it does not matter. To change a file in place
+        would break its checksums; `open_memmap` does it to TSR v1 files, which have none.
     strict : bool, default True
         False accepts set reserved fields, bytes after the payload and padding that is not 0.
     verify : bool, default True
@@ -235,8 +234,8 @@ def open(
         raise UnsupportedError(
             f"mmap_mode: got {mmap_mode!r}, expected 'r', 'c' or None{why}", given=repr(mmap_mode)
         )
-    contents = open_contents(source, strict, writable=mmap_mode == "c")
-    return TensorFile(contents, verify=verify, frozen=mmap_mode == "r", private=mmap_mode is None)
+    contents = open_contents(source, strict, mmap_mode)
+    return TensorFile(contents, verify=verify, frozen=mmap_mode == "r")
 
 
 def open_single(source: Source, mmap_mode: str | None, strict: bool) -> NDArray[Any]:

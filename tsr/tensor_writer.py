@@ -5,12 +5,14 @@ Raises `UnsupportedError` for what has no encoding and `OSError` for what cannot
 
 from __future__ import annotations
 
+import operator
+import warnings
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 from typing import cast as cast_type
 
 from tsr.assembly import Assembly, prepare
-from tsr.container import data_start, next_start
+from tsr.container import COUNT_MAX, data_start, next_start
 from tsr.deferred import open_deferred
 from tsr.errors import ClosedFileError, UnsupportedError
 from tsr.layout import TSR4_RAW
@@ -43,7 +45,8 @@ class TensorWriter:
     """A TSR4 file in the making: a context manager to which tensors are added. Made by `create`.
 
     The file appears under its name when the ``with`` block ends without an error, or at `close`.
-    Until then what stood there is untouched, and what is never closed leaves nothing behind.
+    Until then what stood there is untouched, and what is never closed leaves nothing behind. It
+    is for one thread.
     """
 
     _file: Deferred | None = None
@@ -61,7 +64,8 @@ class TensorWriter:
         ----------
         array : ndarray or array-like object
             float32, float16, int8 or int32, of up to four dimensions, none of them 0, with any
-            strides and byte order. Leading ones fill its shape up to four.
+            strides and byte order. Leading ones fill its shape up to four. If another thread
+            changes it meanwhile, its checksum will not fit.
         cast, lossy
             As for `tsr.save`.
 
@@ -77,11 +81,13 @@ class TensorWriter:
 
     def add_prepared(self, tensors: Sequence[Tensor]) -> None:
         """Write more tensors, all of which stay as they are until this returns."""
-        file = self._opened()
+        file, count = self._opened(), len(self._assembly.infos)
         try:
             for piece in _joined(self._assembly.add(tensors)):
                 file.write(piece)
         except BaseException:
+            # What was taken from the assembly need not have been written.
+            self._assembly.forget(count)
             file.rewind(self._assembly.end)
             raise
 
@@ -116,7 +122,9 @@ class TensorWriter:
         """Whether the file was completed or given up."""
         return self._file is None
 
-    def __len__(self) -> int:
+    @property
+    def count(self) -> int:
+        """The number of tensors so far."""
         return len(self._assembly.infos)
 
     def __enter__(self) -> Self:
@@ -135,7 +143,10 @@ class TensorWriter:
             self.discard()
 
     def __del__(self) -> None:
-        self.discard()
+        if self._file is not None:
+            self.discard()
+            message = "a TSR4 file was never closed: nothing is written"
+            warnings.warn(message, ResourceWarning, stacklevel=2, source=self)
 
     def _opened(self) -> Deferred:
         if self._file is None:
@@ -188,9 +199,13 @@ def create(
     """
     if format != "tsr4":
         raise UnsupportedError(f"format: got {format!r}, expected 'tsr4'", given=format)
-    if count is not None and count < 1:
-        raise UnsupportedError(f"count: got {count}, expected at least 1", given=count)
-    return _create(target, compress, count or 1, durable, 0)
+    try:
+        expected = 1 if count is None else operator.index(count)
+    except TypeError:
+        expected = 0
+    if not 1 <= expected <= COUNT_MAX:
+        raise UnsupportedError(f"count: got {count!r}, expected 1 to {COUNT_MAX}", given=count)
+    return _create(target, compress, expected, durable, 0)
 
 
 def save_tensors(
@@ -209,8 +224,7 @@ def save_tensors(
             for array in given:
                 file.add(array, cast=cast, lossy=lossy)
         return
-    tensors = [prepare(array, cast, lossy) for array in given]
-    save_prepared(target, tensors, compress=compress, durable=durable)
+    save_prepared(target, _prepare_all(given, cast, lossy), compress=compress, durable=durable)
 
 
 def save_prepared(
@@ -234,7 +248,15 @@ def dumps_tensors(
     lossy: bool,
 ) -> bytes:
     """Encode a TSR4 file, for `tsr.dumps`."""
-    return _dumps([prepare(array, cast, lossy) for array in _as_iterable(arrays)], compress)
+    given = _as_iterable(arrays)
+    if isinstance(given, (list, tuple)):
+        return _dumps(_prepare_all(given, cast, lossy), compress)
+    assembly = Assembly(compress)
+    # Copied at once: what comes next may come in the same memory.
+    pieces = [
+        bytes(piece) for array in given for piece in assembly.add([prepare(array, cast, lossy)])
+    ]
+    return b"".join([assembly.head(), *pieces])
 
 
 def _dumps(tensors: Sequence[Tensor], compress: bool) -> bytes:
@@ -243,12 +265,30 @@ def _dumps(tensors: Sequence[Tensor], compress: bool) -> bytes:
     return b"".join([assembly.head(), *pieces])
 
 
+def _prepare_all(
+    arrays: Sequence[ArrayObject], cast: DTypeLike | None, lossy: bool
+) -> list[Tensor]:
+    made: list[Tensor] = []
+    for array in arrays:
+        try:
+            made.append(prepare(array, cast, lossy))
+        except UnsupportedError as error:  # noqa: PERF203 - a try costs nothing
+            if len(arrays) == 1:
+                raise
+            raise UnsupportedError(
+                f"arrays[{len(made)}]: {error}", given=error.given, allowed=error.allowed,
+                cast=error.cast,
+            ) from error  # fmt: skip
+    return made
+
+
 def _create(
     target: Target, compress: bool, count: int, durable: bool | None, size: int
 ) -> TensorWriter:
     assembly = Assembly(compress)
     start = data_start(count, assembly.mode)
-    return TensorWriter(open_deferred(target, durable, start + size, start), assembly)
+    size = start + size if size else 0
+    return TensorWriter(open_deferred(target, durable, size, start), assembly)
 
 
 def _joined(pieces: Iterable[bytes | memoryview]) -> Iterator[bytes | memoryview]:

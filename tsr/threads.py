@@ -11,13 +11,16 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
-    from concurrent.futures import Future
+    from concurrent.futures import Future, ThreadPoolExecutor
     from typing import TypeVar
 
     _Argument = TypeVar("_Argument")
     _Result = TypeVar("_Result")
 
 __all__ = ["in_order", "thread_count"]
+
+# What is in work, some 8 MiB a thread, is to stay small on the largest machine.
+_THREADS_MAX = 16
 
 
 def in_order(
@@ -26,18 +29,17 @@ def in_order(
     """Give what a function makes of each argument, in order, made by several threads.
 
     Arguments are taken as the threads need them: at most twice as many as there are threads
-    wait for their turn.
+    wait for their turn. When the interpreter ends no thread can be started any more, and the
+    calling one does the work.
     """
-    if workers < 2:
+    pool = _pool(workers) if workers > 1 else None
+    if pool is None:
         yield from map(function, arguments)
         return
-    from concurrent.futures import ThreadPoolExecutor  # 18 ms
-
-    pool = ThreadPoolExecutor(workers)
     try:
         pending: deque[Future[_Result]] = deque()
         for argument in arguments:
-            pending.append(pool.submit(function, argument))
+            pending.append(_submit(pool, function, argument))
             if len(pending) > 2 * workers:
                 yield pending.popleft().result()
         while pending:
@@ -49,4 +51,26 @@ def in_order(
 def thread_count(tasks: int) -> int:
     """Give the number of threads for so many tasks: as many as there are CPUs for this process."""
     cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return min(tasks, cpus or 1)
+    return min(tasks, cpus or 1, _THREADS_MAX)
+
+
+def _pool(workers: int) -> ThreadPoolExecutor | None:
+    try:
+        from concurrent.futures import ThreadPoolExecutor  # 18 ms
+
+        return ThreadPoolExecutor(workers)
+    except RuntimeError:  # the interpreter is ending
+        return None
+
+
+def _submit(
+    pool: ThreadPoolExecutor, function: Callable[[_Argument], _Result], argument: _Argument
+) -> Future[_Result]:
+    try:
+        return pool.submit(function, argument)
+    except RuntimeError:  # the interpreter is ending, or has no room for another thread
+        from concurrent.futures import Future
+
+        done: Future[_Result] = Future()
+        done.set_result(function(argument))
+        return done

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from tsr.contents import Contents, decode_layout, read_all
@@ -14,7 +15,10 @@ if TYPE_CHECKING:
 
     from tsr.source import Source
 
-__all__ = ["validate"]
+__all__ = ["FINDINGS_MAX", "validate"]
+
+# A small file can break a rule in each of millions of entries.
+FINDINGS_MAX = 10_000
 
 # Below so many bytes to inflate a thread costs more than it gains.
 _PARALLEL_BYTES = 1 << 22
@@ -37,9 +41,9 @@ def validate(source: Source, *, strict: bool = True) -> list[FormatError]:
     Returns
     -------
     list of FormatError
-        In the order of the specification; empty for a valid file. The first is what reading
-        raises. A wrong magic stands alone: what follows it is no header of this format. Payloads
-        are checked where header and directory break nothing.
+        In the order of the specification, at most 10,000; empty for a valid file. The first is
+        what reading raises. A wrong magic stands alone: what follows it is no header of this
+        format. Payloads are checked where header and directory break nothing.
 
     Raises
     ------
@@ -51,7 +55,16 @@ def validate(source: Source, *, strict: bool = True) -> list[FormatError]:
     except FormatError as error:  # no regular file
         return [error]
     findings: list[FormatError] = []
-    layout = decode_layout(data, size, strict, path, findings.append)
+
+    def report(error: FormatError) -> None:
+        findings.append(error)
+        if len(findings) == FINDINGS_MAX:
+            raise _EnoughError
+
+    try:
+        layout = decode_layout(data, size, strict, path, report)
+    except _EnoughError:
+        return findings
     if findings or layout.mode is None:
         return findings
     contents = Contents(data, path, strict, layout)
@@ -66,7 +79,12 @@ def validate(source: Source, *, strict: bool = True) -> list[FormatError]:
     # Checksums of what is mapped wait for the pages, which threads do not hasten.
     if layout.mode == TSR4_ZLIB and sum(info.nbytes for info in layout.infos) >= _PARALLEL_BYTES:
         workers = thread_count(len(layout.infos))
-    return [error for found in in_order(faults, indexes, workers) for error in found]
+    found = (error for errors in in_order(faults, indexes, workers) for error in errors)
+    return list(islice(found, FINDINGS_MAX))
+
+
+class _EnoughError(Exception):
+    pass
 
 
 def _fault(check: Callable[[int], None], index: int) -> FormatError | None:
