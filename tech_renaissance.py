@@ -16,12 +16,14 @@ from tsr.errors import TSRError
 
 if TYPE_CHECKING:
     import os
+    from typing import Any
 
     import torch
 
+    from session import PythonSession, TechRenaissanceServer
     from tsr.buffers import ArrayObject
 
-__all__ = ["TSRError", "export_tsr", "import_tsr"]
+__all__ = ["PythonSession", "TSRError", "TechRenaissanceServer", "export_tsr", "import_tsr"]
 
 
 def export_tsr(tensor: torch.Tensor | ArrayObject, filename: str | os.PathLike[str]) -> None:
@@ -76,3 +78,12 @@ def import_tsr(filename: str | os.PathLike[str]) -> torch.Tensor:
     from tsr.torch import load
 
     return load(filename)
+
+
+def __getattr__(name: str) -> Any:
+    # The session's classes come when they are asked for: reading a file needs neither.
+    if name not in ("PythonSession", "TechRenaissanceServer"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import session
+
+    return getattr(session, name)

@@ -1,0 +1,598 @@
+"""`PythonSession`: a client that starts a Python worker and drives it.
+
+Text goes as messages, tensors as ``.tsr`` files beside them. A worker that dies, and one that
+does not answer in time, are errors at once; an answer is never taken for that to another request.
+Raises the errors of `session.errors`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import string
+import sys
+import threading
+import time
+import weakref
+from contextlib import contextmanager, suppress
+from itertools import count
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from session.connection import Connection
+from session.errors import SessionBusy, SessionError, WorkerError
+from session.mailbox import (
+    PROGRESS,
+    REQUEST,
+    RESPONSE,
+    STATUS,
+    check_name,
+    default_workspace,
+    session_path,
+)
+from session.message import Request, Response, decode_response, encode_request, split_names
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from concurrent.futures import Future, ThreadPoolExecutor
+    from types import TracebackType
+
+    import torch
+    from numpy.typing import NDArray
+    from typing_extensions import Self
+
+    from tsr.buffers import ArrayObject
+
+    Tensor = torch.Tensor | NDArray[Any]
+
+__all__ = ["Progress", "PythonSession"]
+
+# How long a worker that was asked to exit may take when the client goes.
+_EXIT_MS = 2000
+
+
+class Progress(NamedTuple):
+    """How far a request has come, in the worker's words.
+
+    Attributes
+    ----------
+    done, total : float
+    note : str
+    """
+
+    done: float
+    total: float
+    note: str
+
+
+class PythonSession:
+    """A session with a Python worker.
+
+    Parameters
+    ----------
+    script_path : path, default "default"
+        The worker's script, which calls ``TechRenaissanceServer().run(sys.argv[1])``. The default
+        is a worker with this package that knows `matmul`, `relu` and others.
+    session_id : str, default "default"
+        Names the session's directory: letters, digits, ``_``, ``.``, ``-``. One client at a time
+        has it.
+    quiet_mode : bool, default False
+        Do not show on stderr what the worker prints.
+    workspace : path, optional
+        Where sessions live; by default ``TR_WORKSPACE`` in the environment, else a private folder
+        in memory where there is room, else ``./workspace``.
+
+    Attributes
+    ----------
+    on_progress : callable or None
+        Called with a `Progress` when the worker reports one while this client waits.
+
+    Notes
+    -----
+    Time-outs are in ms; 0 and None wait for ever. Threads may share a session: `fetch_response`,
+    `fetch_tensor`, `calculate` and `submit` take turns.
+
+    Examples
+    --------
+    >>> with PythonSession() as session:
+    ...     session.calculate("matmul", a, b)
+    """
+
+    def __init__(
+        self,
+        script_path: str | os.PathLike[str] = "default",
+        session_id: str = "default",
+        quiet_mode: bool = False,
+        *,
+        workspace: str | os.PathLike[str] | None = None,
+    ) -> None:
+        self._script = os.fspath(script_path)
+        self._session_id = check_name("session id", session_id)
+        self._workspace = os.path.abspath(
+            workspace if workspace is not None else default_workspace()
+        )
+        self.on_progress: Callable[[Progress], object] | None = None
+        self._connection = Connection(quiet_mode)
+        self._turn = threading.RLock()
+        self._pending: Request | None = None
+        self._answered: Response | None = None
+        self._reported: Progress | None = None
+        self._sent: set[str] = set()
+        self._is_original = False
+        self._late = 0
+        self._token = ""
+        self._numbers = count(1)
+        self._executor: ThreadPoolExecutor | None = None
+        # When the session is garbage or the interpreter ends.
+        weakref.finalize(self, self._connection.end)
+
+    # -------------------------------------------------------------- the process
+
+    def start(self) -> None:
+        """Start the worker.
+
+        Raises
+        ------
+        SessionBusy
+            It runs already, or another client has the session.
+        WorkerStartError
+            There is no such script.
+        """
+        with self._turn:
+            if self.is_alive():
+                raise SessionBusy(f"session {self._session_id!r}: the worker runs already")
+            self._connection.end()
+            self._connection.start(self._script, self._session_id, self._workspace)
+            self._forget()
+            self._sent.clear()
+            self._is_original, self._late = False, 0
+            self._token = secrets.token_hex(4)
+
+    def restart(self, timeout_ms: float | None = 10_000) -> None:
+        """End the worker at once, start another one and wait until it is ready."""
+        self.terminate()
+        self.start()
+        self.wait_until_ready(timeout_ms)
+
+    def is_alive(self) -> bool:
+        """Tell whether the worker process runs."""
+        return self._connection.is_alive
+
+    def please_exit(self, timeout_ms: float | None = 5000, ensure: bool = True) -> bool:
+        """Ask the worker to exit, and wait until it has.
+
+        Parameters
+        ----------
+        timeout_ms : float or None
+        ensure : bool, default True
+            End it when the time is over.
+
+        Returns
+        -------
+        bool
+            Whether it has ended. What is left of the session is removed then.
+        """
+        process = self._connection.process
+        if process is not None and process.is_alive():
+            with suppress(OSError, SessionError):
+                request = Request("exit", "", is_original=self._is_original)
+                self._connection.mailbox.put(REQUEST, encode_request(request, _now()))
+            if not process.wait(timeout_ms or None) and not ensure:
+                return False
+        self.terminate()
+        return True
+
+    def terminate(self) -> None:
+        """End the worker and its children at once, and remove what is left of the session."""
+        if self._connection.process is not None:
+            self._connection.process.kill()  # which ends the waits of other threads
+        with self._turn:
+            self._connection.end()
+            self._forget()
+
+    def join(self, timeout_ms: float | None = None) -> bool:
+        """Wait until the worker process has ended; tell whether it has."""
+        process = self._connection.process
+        return process is None or process.wait(timeout_ms or None)
+
+    def __enter__(self) -> Self:
+        self.start()
+        try:
+            self.wait_until_ready()
+        except BaseException:
+            self.terminate()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._executor is not None:
+            self._executor.shutdown(wait=error is None, cancel_futures=True)
+            self._executor = None
+        self.please_exit(_EXIT_MS if error is None else 1, ensure=True)
+
+    # -------------------------------------------------------------- state
+
+    @property
+    def session_id(self) -> str:
+        """The session's name."""
+        return self._session_id
+
+    @property
+    def session_dir(self) -> str:
+        """The session's directory."""
+        return session_path(self._workspace, self._session_id)
+
+    def set_quiet_mode(self, quiet_mode: bool) -> None:
+        """Show what the worker prints, or do not."""
+        self._connection.quiet = quiet_mode
+
+    def is_ready(self) -> bool:
+        """Tell whether the worker waits for a request."""
+        return self.is_alive() and self._pending is None and self._status() is not None
+
+    def is_busy(self) -> bool:
+        """Tell whether the worker has a request that it has not answered yet."""
+        return self.is_alive() and self._pending is not None and not self.new_response()
+
+    def wait_until_ready(self, timeout_ms: float | None = 10_000) -> bool:
+        """Wait until the worker has started and takes requests.
+
+        Returns
+        -------
+        bool
+            True.
+
+        Raises
+        ------
+        SessionTimeout, WorkerDied
+        """
+        with self._turn:
+            return self._connection.wait(self._ready, timeout_ms, "the worker's start")
+
+    def wait_until_ok(self, timeout_ms: float | None = 10_000) -> bool:
+        """Wait until the worker is done with what it was sent; tell whether that went well."""
+        with self._turn:
+            status = self._connection.wait(self._done, timeout_ms, "the worker's work")
+        return not status.startswith("error")
+
+    def new_response(self) -> bool:
+        """Tell whether the response to the last request is there."""
+        with self._turn:
+            self._look()
+            return self._answered is not None
+
+    def progress(self) -> Progress | None:
+        """Give the last that the worker reported of the request it works on."""
+        try:
+            fields = json.loads(self._connection.mailbox.read(PROGRESS) or b"{}")
+            if self._pending is not None and fields.get("id") == self._pending.id:
+                return Progress(fields["done"], fields["total"], fields["note"])
+        except (ValueError, KeyError, AttributeError, SessionError):
+            pass  # there is none, or somebody else's
+        return None
+
+    # -------------------------------------------------------------- text
+
+    def send_request(self, message: str) -> None:
+        """Send a request: a command, and its parameters behind a space.
+
+        Raises
+        ------
+        SessionBusy
+            The last request is not answered yet.
+        WorkerDied
+        """
+        command, _, parameters = message.strip().partition(" ")
+        if not command:
+            raise SessionError(f"request: got {message!r}, expected a command")
+        with self._turn:
+            self._connection.check()
+            self._look()
+            if self._pending is not None:
+                raise SessionBusy(
+                    f"session {self._session_id!r}: {self._pending.command!r} is not answered yet"
+                )
+            self._ready()
+            if self._is_original and set(split_names(parameters)) <= self._sent:
+                parameters = ",".join(split_names(parameters))
+            identity = f"{self._token}-{next(self._numbers)}"
+            request = Request(command, parameters.strip(), identity, self._is_original)
+            self._connection.mailbox.put(REQUEST, encode_request(request, _now()))
+            self._forget()
+            self._pending = request
+
+    def read_response(self) -> str | None:
+        """Give the text of the response, if it is there; None if not."""
+        with self._turn:
+            return self._text(self._response(1)) if self.new_response() else None
+
+    def wait_for_response(self, timeout_ms: float | None = 5000) -> str:
+        """Wait for the response to the last request.
+
+        Returns
+        -------
+        str
+            Its text; ``"ok"`` where the worker said nothing.
+
+        Raises
+        ------
+        SessionTimeout
+            It did not come in time. It may be waited for again.
+        WorkerDied
+        WorkerError
+            The worker could not do it.
+        """
+        with self._turn:
+            return self._text(self._response(timeout_ms))
+
+    def fetch_response(self, message: str, timeout_ms: float | None = 5000) -> str:
+        """Send a request and wait for its response, which is nobody's once the time is over."""
+        with self._exchange():
+            self.send_request(message)
+            return self.wait_for_response(timeout_ms)
+
+    # -------------------------------------------------------------- tensors
+
+    def send_tensor(self, tensor: Tensor | ArrayObject, tag: str) -> None:
+        """Send a tensor for requests to name.
+
+        Parameters
+        ----------
+        tensor : ndarray, torch.Tensor or array-like object
+            float32, int8 or int32, of up to four dimensions.
+        tag : str
+            Its name: letters, digits, ``_``, ``.``, ``-``. What was sent under it is replaced.
+
+        Raises
+        ------
+        UnsupportedError
+            The tensor has no encoding.
+        """
+        check_name("tag", tag)
+        with self._turn:
+            self._connection.check()
+            self._connection.mailbox.put_tensor(tag, _as_array(tensor))
+            self._sent.add(tag)
+
+    def wait_for_tensor(self, timeout_ms: float | None = 10_000, *, as_torch: bool = False) -> Any:
+        """Wait for the tensors of the response to the last request.
+
+        Parameters
+        ----------
+        timeout_ms : float or None
+        as_torch : bool, default False
+            As torch tensors.
+
+        Returns
+        -------
+        ndarray, torch.Tensor, or tuple of them
+            A tuple where the worker sent more than one. Large ones are views of files in memory
+            that stay as they are, whatever the worker does next.
+
+        Raises
+        ------
+        SessionTimeout, WorkerDied
+        WorkerError
+            The worker could not do it, or sent none.
+        """
+        with self._turn:
+            response = self._response(timeout_ms)
+            self._text(response)
+            arrays = self._arrays(response)
+            if not arrays:
+                raise WorkerError(response.command, f"it answered {response.result!r}, no tensor")
+        return _as_wanted(arrays, as_torch)
+
+    def fetch_tensor(
+        self, message: str, timeout_ms: float | None = 10_000, *, as_torch: bool = False
+    ) -> Any:
+        """Send a request and wait for its tensors, which are nobody's once the time is over."""
+        with self._exchange():
+            self.send_request(message)
+            return self.wait_for_tensor(timeout_ms, as_torch=as_torch)
+
+    def calculate(
+        self,
+        command: str,
+        *tensors: Tensor | ArrayObject,
+        timeout_ms: float | None = 10_000,
+        as_torch: bool | None = None,
+    ) -> Any:
+        """Send tensors and a command on them, and wait for the result.
+
+        Parameters
+        ----------
+        command : str
+        *tensors : ndarray, torch.Tensor or array-like object
+            Any number of them.
+        timeout_ms : float or None
+        as_torch : bool, optional
+            By default, torch for torch.
+
+        Returns
+        -------
+        ndarray, torch.Tensor, or tuple of them
+            As for `wait_for_tensor`.
+        """
+        with self._exchange():
+            self._send(command, tensors)
+            if as_torch is None:
+                as_torch = any(map(_is_torch, tensors))
+            return self.wait_for_tensor(timeout_ms, as_torch=as_torch)
+
+    # -------------------------------------------------------------- in the background
+
+    def submit(
+        self,
+        message: str,
+        *tensors: Tensor | ArrayObject,
+        timeout_ms: float | None = None,
+        as_torch: bool | None = None,
+    ) -> Future[Any]:
+        """Have a request made in the background, after those submitted before.
+
+        Parameters
+        ----------
+        message : str
+            As for `send_request`.
+        *tensors : ndarray, torch.Tensor or array-like object
+            Sent before, and named behind the message, as `calculate` does.
+        timeout_ms, as_torch
+            As for `calculate`.
+
+        Returns
+        -------
+        concurrent.futures.Future
+            Of the response's tensors if it has any, else of its text.
+        """
+        if self._executor is None:
+            from concurrent.futures import ThreadPoolExecutor
+
+            self._executor = ThreadPoolExecutor(1, f"tr-session-{self._session_id}")
+        return self._executor.submit(self._request, message, tensors, timeout_ms, as_torch)
+
+    async def request(
+        self,
+        message: str,
+        *tensors: Tensor | ArrayObject,
+        timeout_ms: float | None = None,
+        as_torch: bool | None = None,
+    ) -> Any:
+        """Do what `submit` does, for asyncio: no loop is blocked meanwhile."""
+        from asyncio import wrap_future
+
+        return await wrap_future(
+            self.submit(message, *tensors, timeout_ms=timeout_ms, as_torch=as_torch)
+        )
+
+    # -------------------------------------------------------------- inside
+
+    def _request(
+        self,
+        message: str,
+        tensors: tuple[Any, ...],
+        timeout_ms: float | None,
+        as_torch: bool | None,
+    ) -> Any:
+        with self._exchange():
+            self._send(message, tensors)
+            response = self._response(timeout_ms)
+            text, arrays = self._text(response), self._arrays(response)
+        if as_torch is None:
+            as_torch = any(map(_is_torch, tensors))
+        return _as_wanted(arrays, as_torch) if arrays else text
+
+    def _send(self, message: str, tensors: tuple[Any, ...]) -> None:
+        tags = list(string.ascii_lowercase[: len(tensors)])
+        tags += [f"t{number}" for number in range(len(tags), len(tensors))]
+        for tag, tensor in zip(tags, tensors, strict=True):
+            self.send_tensor(tensor, tag)
+        self.send_request(" ".join([message, *tags]))
+
+    @contextmanager
+    def _exchange(self) -> Iterator[None]:
+        # A request and what answers it, as one: an error leaves nothing for the next to find.
+        with self._turn:
+            try:
+                yield
+            except BaseException:
+                if self._pending is not None:
+                    self._late += 1
+                self._forget()
+                raise
+
+    def _response(self, timeout_ms: float | None) -> Response:
+        # That to the last request, once.
+        if self._pending is None and self._answered is None:
+            raise SessionError("there is no request to wait for")
+        if self._answered is None:
+            command = self._pending.command if self._pending is not None else ""
+            self._connection.wait(self._look, timeout_ms, f"the response to {command!r}")
+        response, self._answered = self._answered, None
+        assert response is not None  # noqa: S101 - it was waited for
+        return response
+
+    def _look(self) -> Response | None:
+        # Look for the response to the pending request, and drop those that came too late.
+        if self._pending is None or self._answered is not None:
+            return self._answered
+        self._report()
+        while (data := self._connection.mailbox.take(RESPONSE)) is not None:
+            response = decode_response(data)
+            if response.is_original and self._late:
+                self._late -= 1  # without ids, responses come in the order of the requests
+            elif response.is_original or response.id in ("", self._pending.id):
+                self._pending, self._answered = None, response
+                return response
+        return None
+
+    def _report(self) -> None:
+        if self.on_progress is not None:
+            progress = self.progress()
+            if progress is not None and progress != self._reported:
+                self._reported = progress
+                self.on_progress(progress)
+
+    def _forget(self) -> None:
+        self._pending = self._answered = self._reported = None
+
+    def _text(self, response: Response) -> str:
+        if response.result == "error" and response.message:
+            raise WorkerError(response.command, response.message)
+        return response.result
+
+    def _arrays(self, response: Response) -> tuple[NDArray[Any], ...]:
+        names = response.tensors
+        if response.is_original and self._connection.mailbox.has_tensor(response.result):
+            names = (response.result,)
+        return tuple(self._connection.mailbox.take_tensor(name) for name in names)
+
+    def _status(self) -> str | None:
+        data = self._connection.mailbox.read(STATUS)
+        return None if data is None else data.decode(errors="replace").strip()
+
+    def _ready(self) -> bool | None:
+        # Whether the worker has said a first word; which one tells whose worker it is.
+        status = self._status()
+        if status == "running" and not self._is_original:
+            self._is_original = True
+            self._connection.expect_in_place()
+        return True if status else None
+
+    def _done(self) -> str | None:
+        status = self._status()
+        if status is None or status == "busy" or (self._pending and self._look() is None):
+            return None
+        return status
+
+
+def _as_array(tensor: Any) -> Any:
+    if not _is_torch(tensor):
+        return tensor
+    from tsr.torch import as_array
+
+    return as_array(tensor)
+
+
+def _as_wanted(arrays: tuple[NDArray[Any], ...], as_torch: bool) -> Any:
+    # One as it is, more as a tuple.
+    tensors: tuple[Any, ...] = arrays
+    if as_torch:
+        from torch import from_numpy
+
+        tensors = tuple(map(from_numpy, arrays))
+    return tensors[0] if len(tensors) == 1 else tensors
+
+
+def _is_torch(tensor: object) -> bool:
+    torch = sys.modules.get("torch")  # who has a tensor has imported it
+    return torch is not None and isinstance(tensor, torch.Tensor)
+
+
+def _now() -> int:
+    return time.time_ns() // 1_000_000

@@ -1,0 +1,371 @@
+"""The directory of a session: files that appear whole, are taken once, and belong to one user.
+
+Every file is opened relative to the directory's descriptor, never through a symbolic link, and
+must be a regular one. Raises `SessionError` for what is none of ours and `OSError`.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import re
+import stat
+from contextlib import suppress
+from itertools import count
+from typing import TYPE_CHECKING, Any
+
+from session.errors import MessageError, SessionBusy, SessionError
+from session.message import MESSAGE_MAX
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from tsr.buffers import ArrayObject
+
+__all__ = [
+    "PROGRESS",
+    "REQUEST",
+    "RESPONSE",
+    "STATUS",
+    "Mailbox",
+    "check_name",
+    "default_workspace",
+    "session_path",
+    "tensor_file",
+]
+
+REQUEST = "request.json"
+RESPONSE = "response.json"
+STATUS = "status.txt"
+PROGRESS = "progress.json"
+_LOCK = ".lock"
+
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")
+
+_OPEN = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY
+_CREATE = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
+
+# A tmpfs with less room than this is no place for tensors: that of a container has 64 MB.
+_ROOM_BYTES = 1 << 28
+
+# From here on the pages of a file are worth using again: fresh ones cost six times as much.
+_POOLED_BYTES = 1 << 20
+_POOLED_FILES = 8
+
+_serial = count()
+
+
+def check_name(what: str, name: str) -> str:
+    """Check a session id or a tag: it becomes the name of a file."""
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        raise SessionError(
+            f"{what}: got {name!r}, expected 1 to 64 of A-Z, a-z, 0-9, '_', '-' and '.', the first "
+            "no '-' or '.'"
+        )
+    return name
+
+
+def default_workspace() -> str:
+    """Name the folder that sessions are in.
+
+    ``TR_WORKSPACE`` if it is set; else a folder of this user's in memory, where there is room;
+    else ``workspace`` in the current folder.
+    """
+    workspace = os.environ.get("TR_WORKSPACE")
+    if workspace:
+        return workspace
+    try:
+        room = os.statvfs("/dev/shm")  # noqa: S108 - made below with a check of its owner
+    except OSError:
+        room = None
+    if room is not None and room.f_bavail * room.f_frsize >= _ROOM_BYTES:
+        return f"/dev/shm/tr_{os.getuid()}"  # noqa: S108 - likewise
+    return "workspace"
+
+
+def session_path(workspace: str, session_id: str) -> str:
+    """Name the directory of a session."""
+    return os.path.join(workspace, "python_session", f"tr_session_{session_id}")
+
+
+def tensor_file(tag: str) -> str:
+    """Name the file of a tensor."""
+    return f"{tag}.tsr"
+
+
+class Mailbox:
+    """An open session directory.
+
+    Parameters
+    ----------
+    path : str
+        It is made, for this user alone, if it is not there.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.path = os.path.abspath(path)
+        for folder in (os.path.dirname(os.path.dirname(self.path)), os.path.dirname(self.path)):
+            os.makedirs(folder, 0o700, exist_ok=True)
+        with suppress(FileExistsError):
+            os.mkdir(self.path, 0o700)
+        self.descriptor = os.open(
+            self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+        )
+        status = os.fstat(self.descriptor)
+        if status.st_uid != os.getuid():
+            os.close(self.descriptor)
+            raise SessionError(f"{self.path}: belongs to another user")
+        if stat.S_IMODE(status.st_mode) & 0o077:
+            os.fchmod(self.descriptor, 0o700)
+        self._lock = -1
+        self._pool: list[_Pooled] = []
+
+    def close(self) -> None:
+        """Let go of the directory."""
+        for pooled in self._pool:
+            os.close(pooled.descriptor)
+        self._pool.clear()
+        for descriptor in (self._lock, self.descriptor):
+            if descriptor >= 0:
+                os.close(descriptor)
+        self._lock = self.descriptor = -1
+
+    @property
+    def is_there(self) -> bool:
+        """Whether the directory still has its name."""
+        return self.descriptor >= 0 and os.fstat(self.descriptor).st_nlink > 0
+
+    # -------------------------------------------------------------- ownership
+
+    def lock(self) -> None:
+        """Take the directory for one client, until it is closed or the process ends.
+
+        Raises
+        ------
+        SessionBusy
+            Another client has it.
+        """
+        descriptor = os.open(
+            _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600,
+            dir_fd=self.descriptor,
+        )  # fmt: skip
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            os.close(descriptor)
+            raise SessionBusy(f"{self.path}: another client has this session") from error
+        self._lock = descriptor
+
+    def inherit(self) -> None:
+        """Remove the directory of a client that is gone, unless another one has it already."""
+        try:
+            self.lock()
+        except (SessionBusy, OSError):
+            return
+        self.destroy()
+
+    def clear(self) -> None:
+        """Remove all that a session that has ended left."""
+        for name in os.listdir(self.descriptor):
+            if name != _LOCK:
+                _remove_any(name, self.descriptor)
+
+    def destroy(self) -> None:
+        """Remove the directory and all that is in it."""
+        if self.descriptor < 0:
+            return
+        try:
+            self.clear()
+            _remove_any(_LOCK, self.descriptor)
+            os.rmdir(self.path)
+        except OSError as error:
+            # A worker that is still ending may write once more; `clear` of the next session helps.
+            if error.errno not in (errno.ENOENT, errno.ENOTEMPTY, errno.EEXIST):
+                raise
+        finally:
+            self.close()
+
+    # -------------------------------------------------------------- messages
+
+    def put(self, name: str, data: bytes) -> None:
+        """Write a file, which appears whole."""
+        temporary = f".{os.getpid()}-{next(_serial)}.tmp"
+        descriptor = os.open(temporary, _CREATE, 0o600, dir_fd=self.descriptor)
+        try:
+            try:
+                view = memoryview(data)
+                while view:
+                    view = view[os.write(descriptor, view) :]
+            finally:
+                os.close(descriptor)
+            self._publish(temporary, name)
+        except BaseException:
+            self.remove(temporary)
+            raise
+
+    def take(self, name: str) -> bytes | None:
+        """Read a file and remove it; None if it is not there."""
+        data = self.read(name)
+        if data is not None:
+            self.remove(name)
+        return data
+
+    def read(self, name: str) -> bytes | None:
+        """Read a file; None if it is not there.
+
+        Raises
+        ------
+        MessageError
+            It is no regular file, or larger than a message may be. It is removed.
+        """
+        descriptor = self._open(name)
+        if descriptor is None:
+            return None
+        try:
+            data = os.read(descriptor, 1 << 16)
+            if len(data) == 1 << 16:
+                while len(data) <= MESSAGE_MAX and (more := os.read(descriptor, 1 << 20)):
+                    data += more
+        finally:
+            os.close(descriptor)
+        if len(data) > MESSAGE_MAX:
+            self.remove(name)
+            raise MessageError(f"{name}: more than {MESSAGE_MAX} bytes, the most of a message")
+        return data
+
+    def remove(self, name: str) -> None:
+        """Remove a file, if it is there."""
+        try:
+            os.unlink(name, dir_fd=self.descriptor)
+        except FileNotFoundError:
+            pass
+        except (IsADirectoryError, PermissionError):
+            _remove_any(name, self.descriptor)
+
+    def has(self, name: str) -> bool:
+        """Tell whether a file is there."""
+        return os.access(name, os.F_OK, dir_fd=self.descriptor, follow_symlinks=False)
+
+    # -------------------------------------------------------------- tensors
+
+    def has_tensor(self, tag: str) -> bool:
+        """Tell whether a tensor is there; what can be no tag is not."""
+        return _NAME.fullmatch(tag) is not None and self.has(tensor_file(tag))
+
+    def put_tensor(self, tag: str, array: ArrayObject) -> None:
+        """Write a tensor; a large one into the pages of an earlier one that nobody uses any more."""
+        import tsr.writer
+
+        nbytes = getattr(array, "nbytes", 0)
+        if nbytes < _POOLED_BYTES:
+            self.put(tensor_file(tag), tsr.writer.dumps(array))
+            return
+        pooled = self._pooled(nbytes)
+        os.lseek(pooled.descriptor, 0, os.SEEK_SET)
+        with open(pooled.descriptor, "wb", buffering=0, closefd=False) as file:
+            tsr.writer.save(file, array)
+            if os.fstat(pooled.descriptor).st_size != file.tell():
+                file.truncate()
+        temporary = f".{os.getpid()}-{next(_serial)}.tmp"
+        os.link(
+            pooled.name, temporary, src_dir_fd=self.descriptor, dst_dir_fd=self.descriptor,
+            follow_symlinks=False,
+        )  # fmt: skip
+        fcntl.flock(pooled.descriptor, fcntl.LOCK_UN)
+        self._publish(temporary, tensor_file(tag))
+
+    def take_tensor(self, tag: str) -> NDArray[Any]:
+        """Read a tensor and remove its file.
+
+        Returns
+        -------
+        ndarray
+            Writable; a large one is a copy-on-write mapping, which keeps its file from being
+            used again for as long as it lives.
+
+        Raises
+        ------
+        FileNotFoundError
+            It is not there.
+        FormatError
+            The file is no valid one.
+        """
+        import tsr.reader
+
+        name = tensor_file(check_name("tag", tag))
+        descriptor = self._open(name)
+        if descriptor is None:
+            raise FileNotFoundError(
+                errno.ENOENT, os.strerror(errno.ENOENT), os.path.join(self.path, name)
+            )
+        with open(descriptor, "rb", buffering=0) as file:
+            fcntl.flock(descriptor, fcntl.LOCK_SH)
+            array = tsr.reader.load(file, mmap_mode="c")
+        self.remove(name)
+        return array
+
+    def _pooled(self, nbytes: int) -> _Pooled:
+        # A file of this mailbox that is neither published nor mapped, locked; if need be a new one.
+        for pooled in self._pool:
+            if os.fstat(pooled.descriptor).st_nlink == 1:
+                try:
+                    fcntl.flock(pooled.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    continue
+                return pooled
+        name = f".{os.getpid()}-{next(_serial)}.pool"
+        descriptor = os.open(name, _CREATE, 0o600, dir_fd=self.descriptor)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        pooled = _Pooled(name, descriptor)
+        self._pool.append(pooled)
+        if len(self._pool) > _POOLED_FILES:
+            oldest = self._pool.pop(0)  # it stays as long as it is published or mapped
+            self.remove(oldest.name)
+            os.close(oldest.descriptor)
+        return pooled
+
+    def _publish(self, temporary: str, name: str) -> None:
+        os.rename(temporary, name, src_dir_fd=self.descriptor, dst_dir_fd=self.descriptor)
+
+    def _open(self, name: str) -> int | None:
+        try:
+            descriptor = os.open(name, _OPEN, dir_fd=self.descriptor)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            if error.errno in (errno.ELOOP, errno.ENXIO):  # a symbolic link, a socket
+                self.remove(name)
+                raise MessageError(f"{name}: no regular file") from error
+            raise
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            os.close(descriptor)
+            self.remove(name)
+            raise MessageError(f"{name}: no regular file")
+        return descriptor
+
+
+class _Pooled:
+    """A file that is written again and again."""
+
+    __slots__ = ("descriptor", "name")
+
+    def __init__(self, name: str, descriptor: int) -> None:
+        self.name = name
+        self.descriptor = descriptor
+
+
+def _remove_any(name: str, directory: int) -> None:
+    # A file, or a directory with all that is in it; never through a symbolic link.
+    try:
+        os.unlink(name, dir_fd=directory)
+    except FileNotFoundError:
+        pass
+    except (IsADirectoryError, PermissionError):
+        inner = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=directory)
+        try:
+            for entry in os.listdir(inner):
+                _remove_any(entry, inner)
+        finally:
+            os.close(inner)
+        os.rmdir(name, dir_fd=directory)

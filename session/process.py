@@ -1,0 +1,137 @@
+"""Start a worker process, know when it ends, and end it with all its children.
+
+The worker leads a process group of its own. What it and its children print is drained by a
+thread, which keeps the last of it. Raises `WorkerStartError`.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from contextlib import suppress
+from typing import IO, TYPE_CHECKING
+
+from session.errors import WorkerStartError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["CLIENT_PID", "Process"]
+
+# Tells a worker who its client is, so that it ends with it.
+CLIENT_PID = "TR_CLIENT_PID"
+
+# What is kept of the worker's output.
+_TAIL_BYTES = 1 << 14
+
+_DEFAULT = "from session.default_worker import main; main()"
+
+# What a package that is not installed needs to be found by its worker.
+_ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+
+
+class Process:
+    """A worker process.
+
+    Parameters
+    ----------
+    script : str
+        The Python script to run; ``"default"`` is the worker of this package.
+    session_id : str
+        Its argument.
+    workspace : str
+        Where it finds its session.
+    show : callable
+        Given what the worker prints, as it comes.
+
+    Attributes
+    ----------
+    pid : int
+    descriptor : int
+        Readable once the process has ended; -1 where the system has no such thing.
+    """
+
+    def __init__(
+        self, script: str, session_id: str, workspace: str, show: Callable[[bytes], object]
+    ) -> None:
+        arguments = [sys.executable, "-c", _DEFAULT, session_id]
+        if script != "default":
+            if not os.path.isfile(script):
+                raise WorkerStartError(f"no worker script: {script}")
+            arguments = [sys.executable, script, session_id]
+        try:
+            self._popen = subprocess.Popen(  # noqa: S603 - to run a script of the caller's is the job
+                arguments, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT, start_new_session=True, env=_environment(workspace),
+            )  # fmt: skip
+        except OSError as error:
+            raise WorkerStartError(f"cannot start {sys.executable}: {error}") from error
+        self.pid = self._popen.pid
+        self.descriptor = os.pidfd_open(self.pid) if hasattr(os, "pidfd_open") else -1
+        self._tail = bytearray()
+        output = self._popen.stdout
+        assert output is not None  # noqa: S101 - it was asked for
+        self._drainer = threading.Thread(
+            target=_drain,
+            args=(output, self._tail, show),
+            name=f"tr-output-{self.pid}",
+            daemon=True,
+        )
+        self._drainer.start()
+
+    def is_alive(self) -> bool:
+        """Tell whether the process runs."""
+        return self._popen.poll() is None
+
+    @property
+    def returncode(self) -> int | None:
+        """Its exit status, or the negative number of the signal that killed it; None so far."""
+        return self._popen.poll()
+
+    def tail(self) -> str:
+        """Give the last of what it printed."""
+        if not self.is_alive():
+            self._drainer.join(0.05)  # a grandchild may hold the pipe open for ever
+        return bytes(self._tail).decode(errors="replace")
+
+    def wait(self, timeout_ms: float | None) -> bool:
+        """Wait until the process has ended; tell whether it has."""
+        try:
+            self._popen.wait(None if timeout_ms is None else timeout_ms / 1000)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
+
+    def kill(self) -> None:
+        """End the process and all that it started, at once."""
+        with suppress(ProcessLookupError, PermissionError):
+            # The group outlives its leader as long as it has members.
+            os.killpg(self.pid, signal.SIGKILL)
+        self._popen.wait()
+
+    def close(self) -> None:
+        """Let go of a process that has ended."""
+        if self.descriptor >= 0:
+            os.close(self.descriptor)
+            self.descriptor = -1
+
+
+def _environment(workspace: str) -> dict[str, str]:
+    environment = {**os.environ, "TR_WORKSPACE": workspace, CLIENT_PID: str(os.getpid())}
+    if os.path.basename(_ROOT) not in ("site-packages", "dist-packages"):
+        paths = [_ROOT, *filter(None, [os.environ.get("PYTHONPATH")])]
+        environment["PYTHONPATH"] = os.pathsep.join(paths)
+    return environment
+
+
+def _drain(output: IO[bytes], tail: bytearray, show: Callable[[bytes], object]) -> None:
+    # Whatever happens, go on reading: a full pipe would stop the worker.
+    with output:
+        while chunk := os.read(output.fileno(), 1 << 16):
+            tail += chunk
+            del tail[:-_TAIL_BYTES]
+            with suppress(OSError, ValueError):  # stderr may be closed
+                show(chunk)

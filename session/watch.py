@@ -1,0 +1,107 @@
+"""Wait until something happens in a directory, or to a process.
+
+A wake-up is a hint: whoever waits looks for itself what is there, before and after. Events come
+from inotify; where there is none, waiting is looking again, at 32 ms and then ever more seldom.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import sys
+from contextlib import suppress
+from typing import Any
+
+__all__ = ["POLL_MAX_MS", "POLL_MIN_MS", "Watch"]
+
+# How often to look where nothing tells of changes: often after something happened, then seldom.
+POLL_MIN_MS = 32
+POLL_MAX_MS = 1024
+
+# Where events tell, look as often all the same: one may get lost.
+_AGAIN_MS = 1000
+
+
+class Watch:
+    """A watch over a directory.
+
+    Parameters
+    ----------
+    path : str
+        The directory, which exists.
+    in_place : bool
+        Whether files are written in place there, too, and not only moved.
+
+    Attributes
+    ----------
+    descriptor : int
+        Readable when something happened; -1 where nothing tells.
+    """
+
+    def __init__(self, path: str, in_place: bool = False) -> None:
+        self._path = path
+        self._inotify = _open_inotify()
+        self.descriptor = -1 if self._inotify is None else self._inotify.fileno()
+        self._poll = select.poll()
+        self._pause_ms = POLL_MIN_MS
+        if self.descriptor >= 0:
+            self._poll.register(self.descriptor, select.POLLIN)
+        self.expect(in_place)
+
+    def expect(self, in_place: bool) -> None:
+        """Look out for files that are moved into the directory, or for changes in place, too."""
+        if self._inotify is not None:
+            from inotify_simple import flags
+
+            mask = flags.MOVED_TO | flags.DELETE_SELF | flags.MOVE_SELF
+            if in_place:
+                mask |= flags.CLOSE_WRITE | flags.DELETE
+            self._inotify.add_watch(self._path, mask)
+
+    def add(self, descriptor: int) -> None:
+        """Have this descriptor end a wait, too, when it is readable."""
+        self._poll.register(descriptor, select.POLLIN)
+
+    def remove(self, descriptor: int) -> None:
+        """Forget a descriptor."""
+        self._poll.unregister(descriptor)
+
+    def wait(self, timeout_ms: float | None) -> None:
+        """Wait for an event, at most so long.
+
+        Where only looking helps, a wait is short after `reset`, and then twice as long each time.
+        """
+        limit: float = _AGAIN_MS
+        if self.descriptor < 0:
+            limit, self._pause_ms = self._pause_ms, min(2 * self._pause_ms, POLL_MAX_MS)
+        if timeout_ms is not None:
+            limit = min(limit, timeout_ms)
+        for descriptor, _ in self._poll.poll(max(0, limit)):
+            if descriptor == self.descriptor:
+                self._drain()
+
+    def reset(self) -> None:
+        """Look often again: something happened."""
+        self._pause_ms = POLL_MIN_MS
+
+    def close(self) -> None:
+        """End the watch."""
+        if self._inotify is not None:
+            self._inotify.close()
+            self._inotify = None
+        self.descriptor = -1
+
+    def _drain(self) -> None:
+        with suppress(BlockingIOError):  # another thread was here before
+            os.read(self.descriptor, 1 << 16)
+
+
+def _open_inotify() -> Any:
+    if os.environ.get("TR_POLLING") or not sys.platform.startswith("linux"):
+        return None
+    try:
+        from inotify_simple import INotify
+
+        return INotify(nonblocking=True)
+    except (ImportError, OSError):  # not installed, or max_user_instances used up
+        return None
