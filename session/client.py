@@ -118,7 +118,7 @@ class PythonSession:
         self._answered: Response | None = None
         self._reported: Progress | None = None
         self._sent: set[str] = set()
-        self._is_original = False
+        self._is_known = self._is_original = False
         self._late = 0
         self._token = ""
         self._numbers = count(1)
@@ -145,7 +145,8 @@ class PythonSession:
             self._connection.start(self._script, self._session_id, self._workspace)
             self._forget()
             self._sent.clear()
-            self._is_original, self._late = False, 0
+            self._is_known = self._is_original = False
+            self._late = 0
             self._token = secrets.token_hex(4)
 
     def restart(self, timeout_ms: float | None = 10_000) -> None:
@@ -297,7 +298,8 @@ class PythonSession:
                 raise SessionBusy(
                     f"session {self._session_id!r}: {self._pending.command!r} is not answered yet"
                 )
-            self._ready()
+            if not self._is_known:
+                self._ready()
             if self._is_original and set(split_names(parameters)) <= self._sent:
                 parameters = ",".join(split_names(parameters))
             identity = f"{self._token}-{next(self._numbers)}"
@@ -562,7 +564,8 @@ class PythonSession:
         if status == "running" and not self._is_original:
             self._is_original = True
             self._connection.expect_in_place()
-        return True if status else None
+        self._is_known = bool(status)
+        return self._is_known or None
 
     def _done(self) -> str | None:
         status = self._status()

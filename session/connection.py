@@ -12,12 +12,14 @@ import weakref
 from typing import TYPE_CHECKING, TypeVar
 
 from session.errors import SessionError, SessionTimeout, WorkerDied
-from session.mailbox import Mailbox, session_path
+from session.mailbox import open_locked, session_path
 from session.process import Process
 from session.watch import Watch
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from session.mailbox import Mailbox
 
 _Found = TypeVar("_Found")
 
@@ -49,13 +51,7 @@ class Connection:
 
     def start(self, script: str, session_id: str, workspace: str) -> None:
         """Take the directory, and start the worker in it."""
-        mailbox = Mailbox(session_path(workspace, session_id))
-        try:
-            mailbox.lock()
-        except BaseException:
-            mailbox.close()
-            raise
-        self._mailbox = mailbox
+        self._mailbox = mailbox = open_locked(session_path(workspace, session_id))
         try:
             mailbox.clear()
             # First the watch, then the worker: so nothing it does goes unseen.
@@ -163,6 +159,8 @@ class Connection:
             self._watch.close()
         if self._mailbox is not None:
             self._mailbox.close()
+        if self.process is not None:
+            self.process.disown()
         self.process = self._watch = self._mailbox = None
 
 

@@ -31,6 +31,7 @@ __all__ = [
     "Mailbox",
     "check_name",
     "default_workspace",
+    "open_locked",
     "session_path",
     "tensor_file",
 ]
@@ -45,6 +46,8 @@ _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")
 
 _OPEN = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY
 _CREATE = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
+
+_MEMORY = "/dev/shm"  # noqa: S108 - used only for a private folder in it
 
 # A tmpfs with less room than this is no place for tensors: that of a container has 64 MB.
 _ROOM_BYTES = 1 << 28
@@ -69,19 +72,34 @@ def check_name(what: str, name: str) -> str:
 def default_workspace() -> str:
     """Name the folder that sessions are in.
 
-    ``TR_WORKSPACE`` if it is set; else a folder of this user's in memory, where there is room;
-    else ``workspace`` in the current folder.
+    ``TR_WORKSPACE`` if it is set; else a folder in memory that belongs to this user alone, where
+    there is room; else ``workspace`` in the current folder.
     """
     workspace = os.environ.get("TR_WORKSPACE")
     if workspace:
         return workspace
+    private = os.path.join(_MEMORY, f"tr_{os.getuid()}")
+    return private if _has_room(_MEMORY) and _is_private(private) else "workspace"
+
+
+def _has_room(path: str) -> bool:
     try:
-        room = os.statvfs("/dev/shm")  # noqa: S108 - made below with a check of its owner
+        status = os.statvfs(path)
     except OSError:
-        room = None
-    if room is not None and room.f_bavail * room.f_frsize >= _ROOM_BYTES:
-        return f"/dev/shm/tr_{os.getuid()}"  # noqa: S108 - likewise
-    return "workspace"
+        return False
+    return status.f_bavail * status.f_frsize >= _ROOM_BYTES
+
+
+def _is_private(path: str) -> bool:
+    # Where everybody can make folders, somebody else may have made this one before.
+    try:
+        with suppress(FileExistsError):
+            os.mkdir(path, 0o700)
+        status = os.lstat(path)
+    except OSError:
+        return False
+    is_private = status.st_uid == os.getuid() and not stat.S_IMODE(status.st_mode) & 0o077
+    return stat.S_ISDIR(status.st_mode) and is_private
 
 
 def session_path(workspace: str, session_id: str) -> str:
@@ -92,6 +110,26 @@ def session_path(workspace: str, session_id: str) -> str:
 def tensor_file(tag: str) -> str:
     """Name the file of a tensor."""
     return f"{tag}.tsr"
+
+
+def open_locked(path: str) -> Mailbox:
+    """Open the directory of a session for a client, which then has it alone.
+
+    Raises
+    ------
+    SessionBusy
+        Another client has it.
+    """
+    while True:
+        mailbox = Mailbox(path)
+        try:
+            mailbox.lock()
+            return mailbox
+        except _GoneError:
+            mailbox.close()
+        except BaseException:
+            mailbox.close()
+            raise
 
 
 class Mailbox:
@@ -133,7 +171,7 @@ class Mailbox:
 
     @property
     def is_there(self) -> bool:
-        """Whether the directory still has its name."""
+        """Whether the directory still exists."""
         return self.descriptor >= 0 and os.fstat(self.descriptor).st_nlink > 0
 
     # -------------------------------------------------------------- ownership
@@ -155,13 +193,16 @@ class Mailbox:
         except BlockingIOError as error:
             os.close(descriptor)
             raise SessionBusy(f"{self.path}: another client has this session") from error
+        if not os.fstat(descriptor).st_nlink:  # whoever had the session has just removed it
+            os.close(descriptor)
+            raise _GoneError
         self._lock = descriptor
 
     def inherit(self) -> None:
         """Remove the directory of a client that is gone, unless another one has it already."""
         try:
             self.lock()
-        except (SessionBusy, OSError):
+        except (SessionBusy, _GoneError, OSError):
             return
         self.destroy()
 
@@ -254,7 +295,7 @@ class Mailbox:
         return _NAME.fullmatch(tag) is not None and self.has(tensor_file(tag))
 
     def put_tensor(self, tag: str, array: ArrayObject) -> None:
-        """Write a tensor; a large one into the pages of an earlier one that nobody uses any more."""
+        """Write a tensor; a large one into the pages of an earlier one that nobody uses."""
         import tsr.writer
 
         nbytes = getattr(array, "nbytes", 0)
@@ -343,6 +384,10 @@ class Mailbox:
             self.remove(name)
             raise MessageError(f"{name}: no regular file")
         return descriptor
+
+
+class _GoneError(Exception):
+    pass
 
 
 class _Pooled:

@@ -112,6 +112,11 @@ class Process:
             os.killpg(self.pid, signal.SIGKILL)
         self._popen.wait()
 
+    def disown(self) -> None:
+        """Have no part in the process any more: it is not this one's child."""
+        self._popen.returncode = 0
+        self.close()
+
     def close(self) -> None:
         """Let go of a process that has ended."""
         if self.descriptor >= 0:

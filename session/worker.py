@@ -73,6 +73,7 @@ class TechRenaissanceServer:
         self._debug = debug
         self._pid = os.getpid()
         self._mailbox: Mailbox = None  # type: ignore[assignment] # until `run` opens it
+        self._client: int | None = None
         self._status = ""
         self._request: Request | None = None
         self._result: tuple[str, str] | None = None
@@ -211,10 +212,10 @@ class TechRenaissanceServer:
         """
         path = session_path(default_workspace(), check_name("session id", session_id))
         self._mailbox = Mailbox(path)
-        client = self._client()
-        watch = Watch(path, in_place=client is None)
-        if client is not None:
-            threading.Thread(target=self._end_with, args=(client,), daemon=True).start()
+        self._client = _client()
+        watch = Watch(path, in_place=self._client is None)
+        if self._client is not None:
+            threading.Thread(target=self._end_with, args=(self._client,), daemon=True).start()
         signal.signal(signal.SIGTERM, _stop)
         try:
             self._say("ready")
@@ -249,7 +250,7 @@ class TechRenaissanceServer:
                     return request
                 self._mailbox.remove(REQUEST)
                 return None
-            if not self._mailbox.is_there or self._told_to_exit():
+            if not self._mailbox.is_there or (self._client is None and self._told_to_exit()):
                 return None
             watch.wait(None)
 
@@ -289,11 +290,6 @@ class TechRenaissanceServer:
 
     # -------------------------------------------------------------- the client
 
-    def _client(self) -> int | None:
-        # The process that this one is to end with, if a client of this package has started it.
-        told = os.environ.pop(CLIENT_PID, "")
-        return int(told) if told.isdecimal() and os.getppid() == int(told) else None
-
     def _end_with(self, client: int) -> None:
         # In a thread of its own: main_logic may take for ever.
         try:
@@ -316,6 +312,12 @@ class TechRenaissanceServer:
 
 class _Stopped(BaseException):
     """SIGTERM, which no handler of `Exception` is to catch."""
+
+
+def _client() -> int | None:
+    # The process that this one is to end with, if a client of this package has started it.
+    told = os.environ.pop(CLIENT_PID, "")
+    return int(told) if told.isdecimal() and os.getppid() == int(told) else None
 
 
 def _stop(number: int, frame: FrameType | None) -> None:
