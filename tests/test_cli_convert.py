@@ -246,9 +246,10 @@ def test_casts_that_do_not_go_together(capsys: pytest.CaptureFixture[str]) -> No
     assert "--cast: expected one DTYPE" in capsys.readouterr().err
 
 
-def test_tsr4(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("to", ["tsr4", ".tsr4", ".TSR4"])
+def test_tsr4(capsys: pytest.CaptureFixture[str], to: str) -> None:
     """Several tensors go to one file and come back with the names that are beside it."""
-    assert main(["convert", "--to", "tsr4", "--zlib", "--names=n.json", "many.npz", "m.tsr"]) == 0
+    assert main(["convert", "--to", to, "--zlib", "--names=n.json", "many.npz", "m.tsr"]) == 0
     assert main(["convert", "--names=n.json", "m.tsr", "back.npz"]) == 0
     assert capsys.readouterr() == (
         "many.npz -> m.tsr (2 tensors)\nm.tsr -> back.npz (2 tensors)\n", ""

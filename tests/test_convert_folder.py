@@ -289,6 +289,42 @@ def test_empty_folder(tmp_path: Path) -> None:
     assert names_in(tmp_path / "real") == ["fc1.bias.tsr", "fc1.weight.tsr", "tensors.json"]
 
 
+@pytest.mark.parametrize("listed", [True, False])
+@pytest.mark.parametrize(
+    ("destination", "to"),
+    [
+        pytest.param("x/model/fc1.bias.tsr", "tsr4", id="a-tensor"),
+        pytest.param("x/all.tsr", "tsr4", id="tsr4"),
+        pytest.param("x/all.npz", None, id="npz"),
+        pytest.param("x/new/all.safetensors", None, id="new-folder"),
+        pytest.param("x/tensors.json", "pt", id="listing"),
+        pytest.param("x/", "pt", id="into"),
+        pytest.param("link/all.pt", None, id="through-a-link"),
+    ],
+)
+def test_destination_inside_source(
+    folder: Path, destination: str, to: str | None, listed: bool
+) -> None:
+    """A file neither replaces what is in its source nor joins it."""
+    (folder.parent / "link").symlink_to(folder)
+    if not listed and destination != "x/":  # that would be a file for each tensor
+        (folder / "tensors.json").unlink()
+    before = {name: (folder / name).read_bytes() for name in names_in(folder)}
+    target = f"{folder.parent}/{destination}"
+    with pytest.raises(tsr.ConversionError, match="lies inside the other"):
+        convert(folder, target, to=to, lossy=True, overwrite=True)
+    assert {name: (folder / name).read_bytes() for name in names_in(folder)} == before
+
+
+def test_destination_inside_one_of_the_sources(folder: Path) -> None:
+    """Of all files in a folder none goes to a folder of tensors that is among the sources."""
+    before = names_in(folder.parent)
+    with pytest.raises(tsr.ConversionError, match="lies inside it") as caught:
+        convert(folder.parent, folder / "new", to="pt", overwrite=True)
+    assert caught.value.path == str(folder)
+    assert names_in(folder.parent) == before
+
+
 def test_failure_leaves_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An error in the middle leaves the old folder as it was and no new one."""
     before = {name: (folder / name).read_bytes() for name in names_in(folder)}

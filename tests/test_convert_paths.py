@@ -76,6 +76,7 @@ def test_to_decides(source: Path, tmp_path: Path) -> None:
         ("a.npy", "source/a.npy", "source and destination are the same"),
         ("a.npy", "source/../source/a.npy", "source and destination are the same"),
         ("many.npz", "source", "lies inside the other"),
+        ("a.npy", "source/a.npy/x.tsr", "lies inside the other"),
         ("", "source/", "source and destination are the same folder"),
         ("sub", "source/sub", "source and destination are the same folder"),
     ],
@@ -290,8 +291,8 @@ def test_parents_are_removed_again(source: Path, tmp_path: Path) -> None:
 
 def test_parent_that_is_a_file(source: Path) -> None:
     """A file where a folder should be is the system's error."""
-    with pytest.raises(OSError, match=r"a\.npy"):
-        convert(source / "a.npy", source / "a.npy" / "b" / "x.tsr")
+    with pytest.raises(OSError, match=r"one\.pt"):
+        convert(source / "a.npy", source / "one.pt" / "b" / "x.tsr")
 
 
 def test_durable_parents(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,7 @@ import json
 import os
 import tempfile
 import warnings
+import zlib
 from collections import OrderedDict
 from pathlib import Path
 from typing import Any
@@ -55,6 +56,11 @@ def named(npz: Path) -> Path:
 def padded(array: NDArray[Any]) -> NDArray[Any]:
     """Give an array the shape in which TSR4 stores it."""
     return array.reshape((1,) * (4 - array.ndim) + array.shape)
+
+
+def place_of(index: int, array: NDArray[Any]) -> dict[str, Any]:
+    """Give what a file of names says of a tensor."""
+    return {"tensor": index, "shape": list(array.shape), "crc32": zlib.crc32(payload_of(array))}
 
 
 def files_in(folder: Path) -> list[str]:
@@ -112,17 +118,17 @@ def test_real_checkpoint(tmp_path: Path, compress: bool) -> None:
 
 
 def test_listing(named: Path) -> None:
-    """The file of names is what a folder's `tensors.json` is, with places and shapes."""
+    """The file of names is what a folder's `tensors.json` is, with indexes, shapes, checksums."""
     assert named.with_name("x.json").read_text() == (
         "{\n"
         '  "format": "tsr4-names",\n'
         '  "version": 1,\n'
         '  "tree": {\n'
         '    "dict": {\n'
-        '      "z.weight": {"tensor": 0, "shape": [2, 4]},\n'
-        '      "a.half": {"tensor": 1, "shape": []},\n'
-        '      "ids": {"tensor": 2, "shape": [1, 2, 3, 4]},\n'
-        '      "mask": {"tensor": 3, "shape": [1, 2, 1]}\n'
+        '      "z.weight": {"tensor": 0, "shape": [2, 4], "crc32": 1406686548},\n'
+        '      "a.half": {"tensor": 1, "shape": [], "crc32": 1987456575},\n'
+        '      "ids": {"tensor": 2, "shape": [1, 2, 3, 4], "crc32": 448453579},\n'
+        '      "mask": {"tensor": 3, "shape": [1, 2, 1], "crc32": 3539857293}\n'
         "    }\n"
         "  }\n"
         "}\n"
@@ -179,7 +185,7 @@ def test_single_array(tmp_path: Path) -> None:
     """A file for one array, with names that only keep its shape."""
     np.save(tmp_path / "x.npy", AWKWARD)
     convert(tmp_path / "x.npy", tmp_path / "x.tsr", to="tsr4", names=tmp_path / "x.json")
-    assert json.loads((tmp_path / "x.json").read_text())["tree"] == {"tensor": 0, "shape": [8]}
+    assert json.loads((tmp_path / "x.json").read_text())["tree"] == place_of(0, AWKWARD)
     convert(tmp_path / "x.tsr", tmp_path / "y.npy", names=tmp_path / "x.json")
     assert (tmp_path / "y.npy").read_bytes() == (tmp_path / "x.npy").read_bytes()
     convert(tmp_path / "x.tsr", tmp_path / "v1.tsr", names=tmp_path / "x.json")
@@ -211,16 +217,16 @@ def test_names_in_another_order(named: Path) -> None:
         assert_same(found["z.weight"], ARRAYS["z.weight"])
 
 
-FIT = {"tensor": 0, "shape": [2, 4]}
-REST = {name: {"tensor": i, "shape": list(a.shape)}
-        for i, (name, a) in enumerate(ARRAYS.items()) if i}  # fmt: skip
+PLACES = {name: place_of(index, array) for index, (name, array) in enumerate(ARRAYS.items())}
+FIT = PLACES["z.weight"]
+OTHER = (FIT["crc32"] + 1) % 2**32
 
 
 @pytest.mark.parametrize(
     ("place", "message"),
     [
         pytest.param(None, r"names 3 tensors, and .*x\.tsr holds 4", id="too-few"),
-        pytest.param(REST["ids"], "tensor 2 comes twice", id="twice"),
+        pytest.param(PLACES["ids"], "tensor 2 comes twice", id="twice"),
         pytest.param({**FIT, "tensor": 4}, "tensor 4 comes twice, or is none of the 4", id="5th"),
         pytest.param({**FIT, "tensor": -1}, "tensor -1 comes twice, or is none", id="negative"),
         pytest.param({**FIT, "shape": [4, 2]}, r"shape \(1, 1, 2, 4\) in .* \(4, 2\)", id="shape"),
@@ -228,19 +234,24 @@ REST = {name: {"tensor": i, "shape": list(a.shape)}
         pytest.param({**FIT, "shape": [2, 4, 1, 1]}, "leading ones", id="trailing-ones"),
         pytest.param({**FIT, "shape": [1, 1, 1, 2, 4]}, "leading ones", id="rank-5"),
         pytest.param({**FIT, "shape": [2, 5]}, "leading ones", id="elements"),
-        pytest.param({**FIT, "shape": [2.0, 4]}, "expected the index and the shape", id="float"),
-        pytest.param({**FIT, "shape": None}, "expected the index and the shape", id="no-shape"),
-        pytest.param({**FIT, "tensor": True}, "expected the index and the shape", id="bool"),
-        pytest.param({**FIT, "more": 1}, "expected the index and the shape", id="more"),
-        pytest.param({"tensor": 0}, "expected the index and the shape", id="less"),
-        pytest.param("z.weight.tsr", "expected the index and the shape", id="path"),
+        pytest.param({**FIT, "shape": [2.0, 4]}, "expected the index, the shape", id="float"),
+        pytest.param({**FIT, "shape": None}, "expected the index, the shape", id="no-shape"),
+        pytest.param({**FIT, "tensor": True}, "expected the index, the shape", id="bool"),
+        pytest.param({**FIT, "more": 1}, "expected the index, the shape", id="more"),
+        pytest.param({**FIT, "crc32": OTHER}, rf"of another file: tensor 0 has the CRC-32 "
+                     rf"{FIT['crc32']} in .*x\.tsr, expected {OTHER}", id="checksum"),
+        pytest.param({**FIT, "crc32": hex(OTHER)}, "the shape and the CRC-32", id="hex"),
+        pytest.param({**FIT, "crc32": None}, "the shape and the CRC-32", id="no-checksum"),
+        pytest.param({"tensor": 0, "shape": [2, 4]}, "expected the index, the shape", id="less"),
+        pytest.param("z.weight.tsr", "expected the index, the shape", id="path"),
         pytest.param({"set": []}, "expected a tensor, a container or a scalar", id="kind"),
     ],
-)
+)  # fmt: skip
 def test_names_that_do_not_match(named: Path, place: Any, message: str) -> None:
     """Names of another file are refused, with what is wrong and their own path."""
     listing = named.with_name("x.json")
-    tree = {"dict": {**({"z.weight": place} if place else {}), **REST}}
+    rest = {name: other for name, other in PLACES.items() if name != "z.weight"}
+    tree = {"dict": {**({"z.weight": place} if place else {}), **rest}}
     listing.write_text(json.dumps({"format": "tsr4-names", "version": 1, "tree": tree}))
     with pytest.raises(tsr.ConversionError, match=message) as caught:
         convert(named, named.with_name("y.npz"), names=listing)
@@ -322,7 +333,7 @@ def test_failure_leaves_nothing(
         original, calls = getattr(os, fault), []
 
         def fail_second(*arguments: Any) -> Any:
-            # What is written first is the names, and the last seek is for the header.
+            # The tensors are written in several pieces, and the last seek is for the header.
             calls.append(arguments)
             return fail() if len(calls) == 2 else original(*arguments)
 
@@ -333,14 +344,74 @@ def test_failure_leaves_nothing(
     assert os.listdir(tmp_path) == ["x.npz"]
 
 
+def test_names_that_cannot_be_written(named: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The tensors wait until their names are written: an error there leaves both as they were."""
+    before = content_of(named.parent)
+    write = os.write
+
+    def fail_names(descriptor: int, data: Any) -> int:
+        if bytes(data[:2]) == b"{\n":
+            raise OSError(28, "No space left on device")
+        return write(descriptor, data)
+
+    monkeypatch.setattr(os, "write", fail_names)
+    source, names = named.with_name("x.npz"), named.with_name("x.json")
+    with pytest.raises(OSError, match="No space left") as caught:
+        convert(source, named, to="tsr4", names=names, dataset="ids", overwrite=True)
+    assert caught.value.filename == str(names)
+    assert content_of(named.parent) == before
+
+
+def test_names_that_stay_behind(npz: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the new names do not take their place, the old ones are not taken for them."""
+    target, listing = npz.with_name("x.tsr"), npz.with_name("x.json")
+    options: dict[str, Any] = {"to": "tsr4", "names": listing, "overwrite": True}
+    convert(npz, target, **options)
+    old, replace, renamed = listing.read_text(), os.replace, []
+    changed = {**ARRAYS, "ids": -ARRAYS["ids"]}
+    np.savez(npz, **changed)  # type: ignore[arg-type] # mypy takes them for options
+
+    def fail_second(source: str, path: str) -> None:
+        renamed.append(path)
+        if len(renamed) == 2:
+            raise OSError(5, "Input/output error")
+        replace(source, path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", fail_second)
+        with pytest.raises(OSError, match="Input/output error") as caught:
+            convert(npz, target, **options)
+    assert caught.value.filename == str(listing)
+    assert renamed == [str(target), str(listing)]
+    assert listing.read_text() == old
+    with pytest.raises(tsr.ConversionError, match="names the tensors of another file") as refused:
+        convert(target, npz.with_name("y.npz"), names=listing)
+    assert refused.value.path == str(listing)
+    convert(npz, target, **options)
+    convert(target, npz.with_name("y.npz"), names=listing)
+
+
 @pytest.mark.parametrize("other", ["x.npz", "x.tsr"])
 def test_names_that_are_the_tensors(npz: Path, other: str) -> None:
     """Names are a file of their own."""
     before = npz.read_bytes()
-    with pytest.raises(tsr.ConversionError, match="both the tensors and their names"):
+    with pytest.raises(tsr.ConversionError, match="is one of the files of tensors"):
         convert(npz, npz.with_name("x.tsr"), to="tsr4", names=npz.with_name(other), overwrite=True)
     assert npz.read_bytes() == before
     assert os.listdir(npz.parent) == ["x.npz"]
+
+
+@pytest.mark.parametrize("name", ["tensors.json", "ids.tsr", "new/names.json"])
+def test_names_among_the_tensors(npz: Path, name: str) -> None:
+    """Names neither replace what is in the source nor join it."""
+    source = npz.with_name("source")
+    convert(npz, source, cast={"float16": "float32"})
+    before = content_of(source)
+    with pytest.raises(tsr.ConversionError, match="lies among them") as caught:
+        convert(source, npz.with_name("y.tsr"), to="tsr4", names=source / name, overwrite=True)
+    assert caught.value.path == str(source / name)
+    assert content_of(source) == before
+    assert not npz.with_name("y.tsr").exists()
 
 
 def test_names_that_make_no_sense(named: Path, npz: Path) -> None:
@@ -441,20 +512,33 @@ def test_large_tensors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_warning(npz: Path) -> None:
-    """It points at the caller, comes before a byte is written, and `lossy` is silent."""
+    """It points at the caller, is in the result, and `lossy` is silent."""
     with pytest.warns(tsr.ConversionWarning) as caught:
-        convert(npz, npz.with_name("y.tsr"), to="tsr4")
+        (result,) = convert(npz, npz.with_name("y.tsr"), to="tsr4")
     assert [warning.filename for warning in caught] == [__file__]
     assert str(caught[0].message).startswith(f"{npz}: ")
+    assert result.warning is caught[0].message
     with pytest.warns(tsr.ConversionWarning) as caught:
-        convert(npz.parent, npz.parent / "out", to="tsr4")
+        results = convert(npz.parent, npz.parent / "out", to="tsr4")
     assert [warning.filename for warning in caught] == [__file__]  # y.tsr loses nothing
+    assert [result.warning for result in results] == [caught[0].message, None]
     convert(npz, npz.with_name("lossy.tsr"), to="tsr4", lossy=True)
+
+
+@pytest.mark.parametrize("on_error", ["raise", "report"])
+def test_warning_as_an_error(npz: Path, on_error: Any) -> None:
+    """Whatever the filters make of the warning, it comes once all is written."""
+    folder = npz.parent
+    np.savez(folder / "z.npz", **ARRAYS)  # type: ignore[arg-type] # mypy takes them for options
+    options: dict[str, Any] = {"to": "tsr4", "on_error": on_error}
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        with pytest.raises(tsr.ConversionWarning):
-            convert(npz, npz.parent / "new" / "y.tsr", to="tsr4")
-    assert not (npz.parent / "new").exists()
+        with pytest.raises(tsr.ConversionWarning, match=LOST):
+            convert(folder, folder / "out", **options)
+        with pytest.raises(tsr.ConversionWarning, match=LOST):
+            convert(npz, folder / "new" / "x.tsr", **options)
+    assert files_in(folder) == ["new/x.tsr", "out/x.tsr", "out/z.tsr", "x.npz", "z.npz"]
+    assert len(tsr.validate(folder / "out" / "z.tsr")) == 0
 
 
 @pytest.mark.parametrize(
@@ -588,7 +672,7 @@ def test_into_a_folder(named: Path, tmp_path: Path) -> None:
 
 
 def test_destinations(npz: Path, tmp_path: Path) -> None:
-    """The suffix of a TSR4 file is that of v1, and `.tsr4` is none."""
+    """The suffix of a TSR4 file is that of v1; `.tsr4` only says which format is meant."""
     options: dict[str, Any] = {"to": "tsr4", "lossy": True}
     convert(npz, tmp_path / "y.TSR", **options)
     convert(npz, tmp_path / "model.bin", **options)
@@ -597,8 +681,10 @@ def test_destinations(npz: Path, tmp_path: Path) -> None:
         convert(npz, tmp_path / "y.npz", **options)
     with pytest.raises(tsr.ConversionError, match=r"nothing writes \.tsr4 files"):
         convert(npz, tmp_path / "y.tsr4")
-    with pytest.raises(tsr.UnsupportedError, match=r"nothing writes \.tsr4 files"):
-        convert(npz, tmp_path / "y.tsr", to=".tsr4")
+    for to in ("tsr4", ".tsr4", "TSR4", ".Tsr4"):
+        (result,) = convert(npz, f"{tmp_path}/{to}/", to=to, lossy=True)
+        assert result.destination == str(tmp_path / to / "x.tsr")
+        assert (tmp_path / to / "x.tsr").read_bytes() == (tmp_path / "y.TSR").read_bytes()
     with pytest.raises(tsr.ConversionError, match="source and destination are the same"):
         convert(tmp_path / "y.TSR", tmp_path / "y.TSR", to="tsr4", overwrite=True)
 

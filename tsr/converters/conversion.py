@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import os
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
@@ -23,7 +24,7 @@ from tsr.converters.sidecar import Named
 from tsr.converters.tensor import BITS, NUMPY_DTYPES, Tensor
 from tsr.converters.tree import Document, Options, rebuild, select, tensors
 from tsr.dtypes import TSR4_TYPES, V1_TYPES, element_type
-from tsr.errors import ConversionError, TSRError, UnsupportedError
+from tsr.errors import ConversionError, ConversionWarning, TSRError, UnsupportedError
 from tsr.source import open_regular
 
 if TYPE_CHECKING:
@@ -53,12 +54,15 @@ class Conversion:
         The tensors written.
     error : TSRError or OSError, optional
         Why nothing was written.
+    warning : ConversionWarning, optional
+        What was not kept.
     """
 
     source: str
     destination: str | None
     tensors: int
     error: TSRError | OSError | None = None
+    warning: ConversionWarning | None = None
 
 
 def convert(
@@ -101,10 +105,12 @@ def convert(
         Symbolic links to folders are errors there, for they are never followed.
     dst : path
         A file; a folder for tensors by name; or, where it exists as a folder or ends with a
-        slash, a folder that gets the file with its name and its new suffix.
+        slash, a folder that gets the file with its name and its new suffix. It must not lie in a
+        folder of tensors that is read, and neither must `names`.
     to : str, optional
-        The suffix of the format to write, where `dst` does not say it; ``".tsr"`` by default.
-        ``"tsr4"`` writes a TSR4 file, whose suffix is ``.tsr`` as well.
+        The suffix of the format to write, in any case and with its dot or without, where `dst`
+        does not say it; ``".tsr"`` by default. ``"tsr4"`` writes a TSR4 file, whose suffix is
+        ``.tsr`` as well.
     cast : dtype-like or mapping of dtype-like to dtype-like, optional
         ``"float32"``, ``"int8"`` or ``"int32"``, and for TSR4 ``"float16"``: convert to it what
         the target has no dtype for. A mapping from dtype to dtype converts exactly the dtypes it
@@ -126,8 +132,10 @@ def convert(
         ``tensors.json`` lists.
     names : path, optional
         A JSON file that keeps what a TSR4 file cannot: names, order, nesting, kinds, scalars,
-        metadata and the shapes as they were. It is written with a TSR4 file, both or neither,
-        and read with one, which it has to match.
+        metadata and the shapes as they were. It is written with a TSR4 file, and read with
+        one, which has to hold the same tensors: it has their checksums. An error leaves both or
+        neither, unless it strikes between the moments at which the two take their names, the TSR4
+        file first.
     compress : bool, default False
         For TSR4: compress the tensors with zlib, several threads at once.
     durable : bool, optional
@@ -157,7 +165,8 @@ def convert(
     Warns
     -----
     ConversionWarning
-        A TSR4 file without `names` loses names, or ranks below 4.
+        A TSR4 file without `names` loses names, or ranks below 4. Warnings come once all is
+        written: where they are errors, too.
 
     Notes
     -----
@@ -186,28 +195,23 @@ def convert(
     options = Options(
         _check_cast(cast, types), lossy, dataset, strict, overwrite, compress, durable
     )
-    if not plan.is_batch(source, destination):
+    if plan.is_batch(source, destination):
+        if names is not None:
+            raise UnsupportedError(
+                f"names: got {names!r}, and each file in {source} is converted by itself; expected "
+                "one source"
+            )
+        jobs, errors = plan.plan_batch(source, destination, to)
+        results = [Conversion(path, None, 0, error) for path, error in errors.items()]
+        results += _convert_each(jobs, options, progress)
+    else:
         job = plan.plan_one(source, destination, to)
         if names is not None:
             job = _with_names(job, names, overwrite)
-        return [_convert_one(job, options, progress)]
-    if names is not None:
-        raise UnsupportedError(
-            f"names: got {names!r}, and each file in {source} is converted by itself; expected "
-            "one source"
-        )
-    jobs, errors = plan.plan_batch(source, destination, to)
-    results = [Conversion(path, None, 0, error) for path, error in errors.items()]
-    for done, job in enumerate(jobs):
-        _report(progress, done, len(jobs), job.source)
-        try:
-            results.append(_convert_one(job, options, None))
-        except (TSRError, OSError) as error:
-            results.append(Conversion(job.source, None, 0, error))
-        except MemoryError:
-            failure = ConversionError("out of memory", path=job.source)
-            results.append(Conversion(job.source, None, 0, failure))
-    _report(progress, len(jobs), len(jobs), "")
+        results = [_convert_one(job, options, progress)]
+    for result in results:
+        if result.warning is not None:
+            warnings.warn(result.warning, stacklevel=2)
     if on_error == "raise":
         _raise_failures(source, results)
     return results
@@ -263,9 +267,10 @@ def _check_to(to: str | None) -> str | None:
         return None
     if not isinstance(to, str):
         raise UnsupportedError(f"to: got {to!r}, expected a suffix", given=to)
-    if to.upper() == TSR4:
+    name = to.lower().removeprefix(".")
+    if name == TSR4.lower():
         return TSR4
-    suffix = "." + to.lower().removeprefix(".")
+    suffix = f".{name}"
     if registry.find_format(suffix) is None:
         raise UnsupportedError(f"to: nothing writes {suffix} files", given=to)
     return suffix
@@ -285,8 +290,12 @@ def _with_names(job: Job, names: str, overwrite: bool) -> Job:
             f"names: got {names!r}, and neither source nor destination is a TSR4 file; "
             "to='tsr4' (--to tsr4) writes one"
         )
-    if os.path.realpath(names) in map(os.path.realpath, (job.source, *job.destinations())):
-        raise ConversionError("is to be both the tensors and their names", path=names)
+    others = map(os.path.realpath, job.destinations())
+    if plan.lies_in(names, job.source) or os.path.realpath(names) in others:
+        raise ConversionError(
+            "is one of the files of tensors, or lies among them; names need a file elsewhere",
+            path=names,
+        )
     if writes:
         _check_free(names, overwrite)
         return replace(job, writer=Named(names))
@@ -296,6 +305,22 @@ def _with_names(job: Job, names: str, overwrite: bool) -> Job:
 def _check_readable(source: str) -> None:
     if not os.path.isdir(source):
         os.close(open_regular(source)[0])
+
+
+def _convert_each(jobs: list[Job], options: Options, progress: Progress | None) -> list[Conversion]:
+    # What one of them fails with does not stop the others.
+    results = []
+    for done, job in enumerate(jobs):
+        _report(progress, done, len(jobs), job.source)
+        try:
+            results.append(_convert_one(job, options, None))
+        except (TSRError, OSError) as error:
+            results.append(Conversion(job.source, None, 0, error))
+        except MemoryError:
+            failure = ConversionError("out of memory", path=job.source)
+            results.append(Conversion(job.source, None, 0, failure))
+    _report(progress, len(jobs), len(jobs), "")
+    return results
 
 
 def _convert_one(job: Job, options: Options, progress: Progress | None) -> Conversion:
@@ -312,7 +337,11 @@ def _convert_document(job: Job, options: Options, progress: Progress | None) -> 
         if options.dataset is not None:
             document = select(document, options.dataset)
         destination, writer, label = _target(job, document)
+        plan.check_apart(job.source, destination)
         document = arrange(document, writer, label, options)
+        warning = None
+        if writer is tsr4_file and not options.lossy:
+            warning = tsr4_file.find_loss(document)
         total = sum(1 for _ in tensors(document.tree))
         if progress is not None:
             document = _reporting(document, total, progress)
@@ -320,13 +349,12 @@ def _convert_document(job: Job, options: Options, progress: Progress | None) -> 
         with parents(destination, options.durable):
             writer.write(destination, document, options)
     _report(progress, total, total, "")
-    return Conversion(job.source, destination, total)
+    return Conversion(job.source, destination, total, warning=warning)
 
 
 def _target(job: Job, document: Document) -> tuple[str, registry.Format, str]:
     # What to write, with which format, and what errors call it.
     if job.folder is not None and not isinstance(document.tree, Tensor):
-        plan.check_apart(job.source, job.folder)
         return job.folder, registry.folder_format(), "a folder of .tsr files"
     if job.file is None:
         raise ConversionError(

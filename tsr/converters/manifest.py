@@ -1,7 +1,8 @@
 """A tree <-> JSON: what ``tensors.json`` says of the files beside it, or a sidecar of a TSR4 file.
 
     tensor         "path/of/its/file.tsr"
-                   {"tensor": 2, "shape": [10, 784]} for one of a TSR4 file, by its index
+                   {"tensor": 2, "shape": [10, 784], "crc32": 305419896} for one of a TSR4 file,
+                   by its index
     dict           {"dict": {"weight": ..., "bias": ...}}
                    {"dict": [[1, ...], ["a", ...]]} if not all its keys are str
     OrderedDict    {"OrderedDict": ...}, with "_metadata" beside it where torch keeps some

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tsr.converters import tsr4_file
@@ -29,7 +30,7 @@ from tsr.errors import ConversionError
 if TYPE_CHECKING:
     from tsr.errors import TSRError
 
-__all__ = ["TSR", "Job", "check_apart", "is_batch", "plan_batch", "plan_one"]
+__all__ = ["TSR", "Job", "check_apart", "is_batch", "lies_in", "plan_batch", "plan_one"]
 
 TSR = ".tsr"
 
@@ -136,20 +137,28 @@ def plan_batch(
         jobs.append(Job(path, _reader(path), writer, suffix, file, folder))
     if not jobs and not errors:
         raise ConversionError("nothing in the folder can be converted", path=source)
+    for job in jobs:
+        if os.path.isdir(job.source) and lies_in(destination, job.source):
+            raise ConversionError(f"the destination {destination} lies inside it", path=job.source)
     _check_collisions(jobs)
     return jobs, errors
 
 
-def check_apart(source: str, folder: str) -> None:
-    """Check that a folder to write neither contains its source nor lies in it."""
-    inner, outer = os.path.realpath(source), os.path.realpath(folder)
-    if os.path.commonpath((inner, outer)) in (inner, outer):
+def check_apart(source: str, destination: str) -> None:
+    """Check that a file or folder to write neither contains its source nor lies in it."""
+    if lies_in(source, destination) or lies_in(destination, source):
         raise ConversionError(
-            f"one of source and destination {folder} lies inside the other", path=source
+            f"one of source and destination {destination} lies inside the other", path=source
         )
 
 
+def lies_in(path: str, folder: str) -> bool:
+    """Tell whether a path is that of a folder or of something in it, wherever links lead."""
+    return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder))
+
+
 def _contradicts(found: str, to: str) -> bool:
+    # Whether files that end with `found` are of a known format, and of another than `to`.
     known = find_format(found) if found else None
     return known is not None and known is not find_format(file_suffix(to))
 

@@ -1,14 +1,14 @@
 """A TSR4 file, and a JSON file that says what it cannot <-> a tree of tensors.
 
 The latter keeps names, order, nesting, kinds, scalars, text about the whole and each tensor's own
-shape. Raises `ConversionError` for one that does not match the TSR4 file.
+shape. It has the checksums that the TSR4 file has, by which the two know each other. Raises
+`ConversionError` for names that are of another file.
 """
 
 from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import replace
-from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from tsr.atomic import AtomicFile
@@ -17,6 +17,7 @@ from tsr.converters.guard import guard
 from tsr.converters.parents import parents
 from tsr.converters.registry import Holds
 from tsr.converters.tree import Document, Entries
+from tsr.converters.tsr_file import OpenFile
 from tsr.errors import ConversionError
 
 if TYPE_CHECKING:
@@ -50,19 +51,28 @@ class Named:
     @contextmanager
     def read(self, path: str, options: Options) -> Iterator[Document]:
         """Read both files."""
-        left = dict(enumerate(tsr4_file.open_tensors(path, options)))
-        total = len(left)
+        file = OpenFile(path, options)
+        total = len(file.infos)
+        left = set(range(total))
 
         def open_tensor(place: Any) -> Tensor:
-            index, shape = _check_place(place)
-            tensor = left.pop(index, None)
-            if tensor is None:
+            index, shape, checksum = _check_place(place)
+            if index not in left:
                 raise ValueError(f"tensor {index} comes twice, or is none of the {total} in {path}")
-            if tsr4_file.pad_shape(shape) != tensor.shape:
+            left.remove(index)
+            info = file.infos[index]
+            if tsr4_file.pad_shape(shape) != info.shape:
                 raise ValueError(
-                    f"tensor {index} has the shape {tensor.shape} in {path}, which is not "
+                    f"tensor {index} has the shape {info.shape} in {path}, which is not "
                     f"{shape} behind leading ones"
                 )
+            if checksum != info.crc32:
+                raise ConversionError(
+                    f"names the tensors of another file: tensor {index} has the CRC-32 "
+                    f"{info.crc32} in {path}, expected {checksum}",
+                    path=self._names,
+                )
+            tensor = file.tensor(index)
             return replace(tensor, shape=shape, load=lambda: tensor.load().reshape(shape))
 
         with guard(self._names, f"the names of {path}"):
@@ -75,24 +85,34 @@ class Named:
         yield Document(path, tree, metadata)
 
     def write(self, path: str, document: Document, options: Options) -> None:
-        """Write both files, the JSON file only once the other is complete."""
-        numbers = count()
+        """Write both files.
+
+        Both are complete before the TSR4 file takes its name, and the JSON file takes its own
+        right after. What comes between the two, an error or the end of the process, leaves the
+        new tensors beside no names, or beside those of the file that was replaced; a loss of power
+        may do it the other way round, unless `durable` was asked for. Such names are refused when
+        they are read, but for tensors that have the old shapes and checksums in the old order.
+        """
 
         def locate(_: Any, tensor: Tensor) -> dict[str, Any]:
-            return {"tensor": next(numbers), "shape": list(tensor.shape)}
+            index, info = next(places)
+            return {"tensor": index, "shape": list(tensor.shape), "crc32": info.crc32}
 
-        text = manifest.write_listing(document, _KIND, locate)
         with (
             parents(self._names, options.durable),
             AtomicFile(self._names, options.durable) as file,
+            tsr4_file.writing(path, document, options) as infos,
         ):
-            file.write(text.encode())
-            tsr4_file.write_tensors(path, document, options)
+            places = enumerate(infos)
+            file.write(manifest.write_listing(document, _KIND, locate).encode())
 
 
-def _check_place(place: Any) -> tuple[int, tuple[int, ...]]:
-    if isinstance(place, dict) and place.keys() == {"tensor", "shape"}:
-        index, shape = place["tensor"], place["shape"]
-        if isinstance(shape, list) and all(type(number) is int for number in (index, *shape)):
-            return index, tuple(shape)
-    raise ValueError(f"got {str(place)[:80]}, expected the index and the shape of a tensor")
+def _check_place(place: Any) -> tuple[int, tuple[int, ...], int]:
+    # The index, the shape and the checksum.
+    if isinstance(place, dict) and place.keys() == {"tensor", "shape", "crc32"}:
+        index, shape, checksum = place["tensor"], place["shape"], place["crc32"]
+        if isinstance(shape, list) and all(type(n) is int for n in (index, checksum, *shape)):
+            return index, tuple(shape), checksum
+    raise ValueError(
+        f"got {str(place)[:80]}, expected the index, the shape and the CRC-32 of a tensor"
+    )

@@ -1,56 +1,55 @@
 """A TSR4 file <-> tensors in order, without names, of four dimensions each.
 
-A file of one tensor is one array, a file of several a dict whose keys count them. To write names
-or other ranks is a `ConversionWarning`, for they are lost; the module `sidecar` keeps them.
-Raises `FormatError` for a broken file and `ConversionError` for what has no encoding.
+A file of one tensor is one array, a file of several a dict whose keys count them. Names and other
+ranks are lost, which `find_loss` tells; the module `sidecar` keeps them. Raises `FormatError` for a
+broken file and `ConversionError` for what has no encoding.
 """
 
 from __future__ import annotations
 
-import warnings
 from contextlib import contextmanager
 from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from tsr.assembly import Assembly
 from tsr.assembly import Tensor as Writable
-from tsr.container import check_shape
+from tsr.container import check_shape, data_start
 from tsr.converters.registry import TSR4, Holds
 from tsr.converters.tree import Document, Entries, rebuild, tensors
 from tsr.converters.tsr_file import OpenFile
+from tsr.deferred import open_deferred
 from tsr.dtypes import TSR4_TYPES, element_type
 from tsr.errors import ConversionError, ConversionWarning, FormatError
 from tsr.header import DIMENSION_MAX
 from tsr.layout import TSR4_MAGIC, TSR4_RANK
 from tsr.payload import BLOCK_BYTES
 from tsr.source import open_regular
-from tsr.tensor_writer import save_prepared
+from tsr.tensor_writer import TensorWriter
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
+    from tsr.container import TensorInfo
     from tsr.converters.tensor import Tensor
-    from tsr.converters.tree import Options, Tree
+    from tsr.converters.tree import Options
 
 __all__ = [
     "DIMENSION_MAX",
     "DTYPES",
     "HOLDS",
     "RANK_MAX",
+    "find_loss",
     "is_tsr4",
-    "open_tensors",
     "pad_shape",
     "read",
     "write",
-    "write_tensors",
+    "writing",
 ]
 
 HOLDS = Holds.ONE | Holds.MANY
 DTYPES = frozenset(element.name for element in TSR4_TYPES)
 RANK_MAX = TSR4_RANK
-
-# The call of `tsr.convert` seen from where it warns.
-_CALLER = 6
 
 # So many names say which are meant.
 _NAMES_SHOWN = 3
@@ -59,29 +58,52 @@ _NAMES_SHOWN = 3
 @contextmanager
 def read(path: str, options: Options) -> Iterator[Document]:
     """Read a file."""
-    found = open_tensors(path, options)
-    tree: Tree = {str(index): tensor for index, tensor in enumerate(found)}
-    yield Document(path, found[0] if len(found) == 1 else tree)
+    file = OpenFile(path, options)
+    count = len(file.infos)
+    Entries(path).add(1, count)
+    if count == 1:
+        yield Document(path, file.tensor(0))
+    else:
+        yield Document(path, {str(index): file.tensor(index) for index in range(count)})
 
 
 def write(path: str, document: Document, options: Options) -> None:
-    """Write a file, piece by piece; without `lossy`, warn of what reads back another way."""
+    """Write a file, piece by piece."""
+    with writing(path, document, options):
+        pass
+
+
+@contextmanager
+def writing(path: str, document: Document, options: Options) -> Iterator[Sequence[TensorInfo]]:
+    """Write a file, piece by piece, which takes its name once the block ends without an error.
+
+    The block gets what the directory will say of each tensor, but for the offsets, which count
+    from the first payload.
+    """
     prepared = _prepare(document)
-    if not options.lossy:
-        _warn(document)
-    _save(path, prepared, options)
+    assembly = Assembly(options.compress)
+    start = data_start(len(prepared), assembly.mode)
+    with TensorWriter(open_deferred(path, options.durable, 0, start), assembly) as file:
+        file.add_prepared(prepared)
+        yield assembly.infos
 
 
-def write_tensors(path: str, document: Document, options: Options) -> None:
-    """Write a file as `write` does, where names and shapes are kept elsewhere."""
-    _save(path, _prepare(document), options)
-
-
-def open_tensors(path: str, options: Options) -> list[Tensor]:
-    """Open a file and read its directory; a tensor's elements are read when asked for."""
-    found = OpenFile(path, options).tensors()
-    Entries(path).add(1, len(found))
-    return found
+def find_loss(document: Document) -> ConversionWarning | None:
+    """Tell what reads back another way from a file without names, if anything does."""
+    lost = []
+    tree = document.tree
+    if isinstance(tree, dict) and any(key != str(index) for index, key in enumerate(tree)):
+        more = ", ..." if len(tree) > _NAMES_SHOWN else ""
+        lost.append(f"names ({', '.join(islice(tree, _NAMES_SHOWN))}{more})")
+    shape = next((each.shape for each in tensors(tree) if len(each.shape) < RANK_MAX), None)
+    if shape is not None:
+        lost.append(f"ranks below {RANK_MAX} (the shape {shape} becomes {pad_shape(shape)})")
+    if not lost:
+        return None
+    return ConversionWarning(
+        f"{document.path}: {TSR4} does not keep {' and '.join(lost)}; names='x.json' (--names "
+        "x.json) keeps all in a file beside it, and lossy=True (--lossy) lets it go unsaid"
+    )
 
 
 def is_tsr4(path: str) -> bool:
@@ -125,25 +147,3 @@ def _blocks(tensor: Tensor) -> Iterator[memoryview]:
     for piece in tensor.blocks():
         for start in range(0, len(piece), BLOCK_BYTES):
             yield piece[start : start + BLOCK_BYTES]
-
-
-def _save(path: str, prepared: list[Writable], options: Options) -> None:
-    save_prepared(path, prepared, compress=options.compress, durable=options.durable)
-
-
-def _warn(document: Document) -> None:
-    lost = []
-    tree = document.tree
-    if isinstance(tree, dict) and any(key != str(index) for index, key in enumerate(tree)):
-        more = ", ..." if len(tree) > _NAMES_SHOWN else ""
-        lost.append(f"names ({', '.join(islice(tree, _NAMES_SHOWN))}{more})")
-    shape = next((each.shape for each in tensors(tree) if len(each.shape) < RANK_MAX), None)
-    if shape is not None:
-        lost.append(f"ranks below {RANK_MAX} (the shape {shape} becomes {pad_shape(shape)})")
-    if lost:
-        warnings.warn(
-            f"{document.path}: {TSR4} does not keep {' and '.join(lost)}; names='x.json' (--names "
-            "x.json) keeps all in a file beside it, and lossy=True (--lossy) lets it go unsaid",
-            ConversionWarning,
-            stacklevel=_CALLER,
-        )

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from tsr.container import TensorInfo
     from tsr.converters.tree import Options
 
 __all__ = [
@@ -89,12 +90,15 @@ class OpenFile:
         self._file = TensorFile(self._contents)
         self._scratch = options.scratch
 
-    def tensors(self) -> list[Tensor]:
-        """Give all tensors; the elements of each are read when asked for."""
-        return [
-            Tensor(info.element.name, info.shape, partial(self.load, index))
-            for index, info in enumerate(self._file.infos)
-        ]
+    @property
+    def infos(self) -> tuple[TensorInfo, ...]:
+        """What the file says of each tensor."""
+        return self._file.infos
+
+    def tensor(self, index: int) -> Tensor:
+        """Give a tensor, whose elements are read when asked for."""
+        info = self._file.infos[index]
+        return Tensor(info.element.name, info.shape, partial(self.load, index))
 
     def load(self, index: int) -> NDArray[Any]:
         """Give verified elements: where they lie, or inflated into a file without a name."""
