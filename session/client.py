@@ -20,7 +20,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from session.connection import Connection
-from session.errors import SessionBusy, SessionError, WorkerError
+from session.errors import SessionBusy, SessionError, SessionTimeout, WorkerError
 from session.mailbox import (
     PROGRESS,
     REQUEST,
@@ -119,6 +119,7 @@ class PythonSession:
         self._reported: Progress | None = None
         self._sent: set[str] = set()
         self._is_known = self._is_original = False
+        self._is_overdue = False
         self._late = 0
         self._token = ""
         self._numbers = count(1)
@@ -285,7 +286,7 @@ class PythonSession:
         Raises
         ------
         SessionBusy
-            The last request is not answered yet.
+            The last request is not answered yet; one whose time is over is given up instead.
         WorkerDied
         """
         command, _, parameters = message.strip().partition(" ")
@@ -294,6 +295,8 @@ class PythonSession:
         with self._turn:
             self._connection.check()
             self._look()
+            if self._is_overdue:
+                self._abandon()
             if self._pending is not None:
                 raise SessionBusy(
                     f"session {self._session_id!r}: {self._pending.command!r} is not answered yet"
@@ -503,9 +506,7 @@ class PythonSession:
             try:
                 yield
             except BaseException:
-                if self._pending is not None:
-                    self._late += 1
-                self._forget()
+                self._abandon()
                 raise
 
     def _response(self, timeout_ms: float | None) -> Response:
@@ -514,7 +515,11 @@ class PythonSession:
             raise SessionError("there is no request to wait for")
         if self._answered is None:
             command = self._pending.command if self._pending is not None else ""
-            self._connection.wait(self._look, timeout_ms, f"the response to {command!r}")
+            try:
+                self._connection.wait(self._look, timeout_ms, f"the response to {command!r}")
+            except SessionTimeout:
+                self._is_overdue = True
+                raise
         response, self._answered = self._answered, None
         assert response is not None  # noqa: S101 - it was waited for
         return response
@@ -540,8 +545,15 @@ class PythonSession:
                 self._reported = progress
                 self.on_progress(progress)
 
+    def _abandon(self) -> None:
+        # What answers the pending request is nobody's.
+        if self._pending is not None:
+            self._late += 1
+        self._forget()
+
     def _forget(self) -> None:
         self._pending = self._answered = self._reported = None
+        self._is_overdue = False
 
     def _text(self, response: Response) -> str:
         if response.result == "error" and response.message:
