@@ -58,6 +58,8 @@ def test_typed() -> None:
         pytest.param("import tsr", set(), id="import"),
         pytest.param("import tech_renaissance", set(), id="import-seed-names"),
         pytest.param("import session", set(), id="import-session"),
+        pytest.param("from tech_renaissance import TechRenaissanceServer", set(), id="worker"),
+        pytest.param("import session; session.PythonSession()", set(), id="client"),
         pytest.param("import tsr; tsr.read_header, tsr.validate", set(), id="header"),
         pytest.param("import tsr; tsr.load, tsr.save, tsr.open_memmap", {"numpy"}, id="arrays"),
         pytest.param("import tsr; tsr.torch", {"numpy", "torch"}, id="torch"),
@@ -72,5 +74,29 @@ def test_imports_are_lazy(code: str, allowed: set[str]) -> None:
 
 def test_seed_names() -> None:
     """The module under the framework's name offers what the framework imports from it."""
-    assert tech_renaissance.__all__ == ["TSRError", "export_tsr", "import_tsr"]
+    assert tech_renaissance.__all__ == [
+        "PythonSession", "TSRError", "TechRenaissanceServer", "export_tsr", "import_tsr",
+    ]  # fmt: skip
     assert tech_renaissance.TSRError is tsr.TSRError
+    import session
+
+    assert tech_renaissance.PythonSession is session.PythonSession
+    assert tech_renaissance.TechRenaissanceServer is session.TechRenaissanceServer
+    with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
+        _ = tech_renaissance.nonsense
+
+
+def test_session_names() -> None:
+    """The session's public names are these, and every one leads somewhere."""
+    import session
+
+    assert session.__all__ == sorted(session.__all__) == [
+        "MessageError", "Progress", "PythonSession", "SessionBusy", "SessionError",
+        "SessionTimeout", "TechRenaissanceServer", "WorkerDied", "WorkerError",
+        "WorkerStartError",
+    ]  # fmt: skip
+    for name in session.__all__:
+        assert getattr(session, name).__name__ == name
+        assert name in dir(session)
+    with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
+        _ = session.nonsense
