@@ -12,7 +12,6 @@ import os
 import secrets
 import string
 import sys
-import threading
 import time
 import weakref
 from contextlib import contextmanager, suppress
@@ -113,7 +112,6 @@ class PythonSession:
         )
         self.on_progress: Callable[[Progress], object] | None = None
         self._connection = Connection(quiet_mode)
-        self._turn = threading.RLock()
         self._pending: Request | None = None
         self._answered: Response | None = None
         self._reported: Progress | None = None
@@ -139,7 +137,7 @@ class PythonSession:
         WorkerStartError
             There is no such script.
         """
-        with self._turn:
+        with self._connection.turn:
             if self.is_alive():
                 raise SessionBusy(f"session {self._session_id!r}: the worker runs already")
             self._connection.end()
@@ -188,7 +186,7 @@ class PythonSession:
         """End the worker and its children at once, and remove what is left of the session."""
         if self._connection.process is not None:
             self._connection.process.kill()  # which ends the waits of other threads
-        with self._turn:
+        with self._connection.turn:
             self._connection.end()
             self._forget()
 
@@ -253,18 +251,18 @@ class PythonSession:
         ------
         SessionTimeout, WorkerDied
         """
-        with self._turn:
+        with self._connection.turn:
             return self._connection.wait(self._ready, timeout_ms, "the worker's start")
 
     def wait_until_ok(self, timeout_ms: float | None = 10_000) -> bool:
         """Wait until the worker is done with what it was sent; tell whether that went well."""
-        with self._turn:
+        with self._connection.turn:
             status = self._connection.wait(self._done, timeout_ms, "the worker's work")
         return not status.startswith("error")
 
     def new_response(self) -> bool:
         """Tell whether the response to the last request is there."""
-        with self._turn:
+        with self._connection.turn:
             self._look()
             return self._answered is not None
 
@@ -292,7 +290,7 @@ class PythonSession:
         command, _, parameters = message.strip().partition(" ")
         if not command:
             raise SessionError(f"request: got {message!r}, expected a command")
-        with self._turn:
+        with self._connection.turn:
             self._connection.check()
             self._look()
             if self._is_overdue:
@@ -313,7 +311,7 @@ class PythonSession:
 
     def read_response(self) -> str | None:
         """Give the text of the response, if it is there; None if not."""
-        with self._turn:
+        with self._connection.turn:
             return self._text(self._response(1)) if self.new_response() else None
 
     def wait_for_response(self, timeout_ms: float | None = 5000) -> str:
@@ -332,7 +330,7 @@ class PythonSession:
         WorkerError
             The worker could not do it.
         """
-        with self._turn:
+        with self._connection.turn:
             return self._text(self._response(timeout_ms))
 
     def fetch_response(self, message: str, timeout_ms: float | None = 5000) -> str:
@@ -359,7 +357,7 @@ class PythonSession:
             The tensor has no encoding.
         """
         check_name("tag", tag)
-        with self._turn:
+        with self._connection.turn:
             self._connection.check()
             self._connection.mailbox.put_tensor(tag, _as_array(tensor))
             self._sent.add(tag)
@@ -385,7 +383,7 @@ class PythonSession:
         WorkerError
             The worker could not do it, or sent none.
         """
-        with self._turn:
+        with self._connection.turn:
             response = self._response(timeout_ms)
             self._text(response)
             arrays = self._arrays(response)
@@ -502,11 +500,13 @@ class PythonSession:
     @contextmanager
     def _exchange(self) -> Iterator[None]:
         # A request and what answers it, as one: an error leaves nothing for the next to find.
-        with self._turn:
+        with self._connection.turn:
+            before = self._pending
             try:
                 yield
             except BaseException:
-                self._abandon()
+                if self._pending is not before:
+                    self._abandon()
                 raise
 
     def _response(self, timeout_ms: float | None) -> Response:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 import time
 import weakref
 from typing import TYPE_CHECKING, TypeVar
@@ -38,12 +39,15 @@ class Connection:
     ----------
     quiet
         As given; it can be changed.
+    turn : RLock
+        Held by the thread that has a request under way.
     process : Process or None
         None before `start`, and after `end`.
     """
 
     def __init__(self, quiet: bool) -> None:
         self.quiet = quiet
+        self.turn = threading.RLock()
         self.process: Process | None = None
         self._mailbox: Mailbox | None = None
         self._watch: Watch | None = None
@@ -154,7 +158,9 @@ class Connection:
             sys.stderr.write(output.decode(errors="replace"))
 
     def _disown(self) -> None:
-        # In a forked child: the worker and the directory are the parent's.
+        # In a forked child: the worker and the directory are the parent's, and so is the thread
+        # that may have held the lock.
+        self.turn = threading.RLock()
         if self._watch is not None:
             self._watch.close()
         if self._mailbox is not None:

@@ -145,18 +145,20 @@ class Mailbox:
         self.path = os.path.abspath(path)
         for folder in (os.path.dirname(os.path.dirname(self.path)), os.path.dirname(self.path)):
             os.makedirs(folder, 0o700, exist_ok=True)
-        with suppress(FileExistsError):
-            os.mkdir(self.path, 0o700)
-        self.descriptor = os.open(
-            self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-        )
+        self.descriptor = self._lock = -1
+        while self.descriptor < 0:
+            with suppress(FileExistsError):
+                os.mkdir(self.path, 0o700)
+            with suppress(FileNotFoundError):  # whoever had the session has just removed it
+                self.descriptor = os.open(
+                    self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+                )
         status = os.fstat(self.descriptor)
         if status.st_uid != os.getuid():
             os.close(self.descriptor)
             raise SessionError(f"{self.path}: belongs to another user")
         if stat.S_IMODE(status.st_mode) & 0o077:
             os.fchmod(self.descriptor, 0o700)
-        self._lock = -1
         self._pool: list[_Pooled] = []
 
     def close(self) -> None:
@@ -184,10 +186,13 @@ class Mailbox:
         SessionBusy
             Another client has it.
         """
-        descriptor = os.open(
-            _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600,
-            dir_fd=self.descriptor,
-        )  # fmt: skip
+        try:
+            descriptor = os.open(
+                _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600,
+                dir_fd=self.descriptor,
+            )  # fmt: skip
+        except FileNotFoundError as error:  # no file can be made in a directory that is gone
+            raise _GoneError from error
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
@@ -231,7 +236,7 @@ class Mailbox:
 
     def put(self, name: str, data: bytes) -> None:
         """Write a file, which appears whole."""
-        temporary = f".{os.getpid()}-{next(_serial)}.tmp"
+        temporary = _private_name("tmp")
         descriptor = os.open(temporary, _CREATE, 0o600, dir_fd=self.descriptor)
         try:
             try:
@@ -247,10 +252,13 @@ class Mailbox:
 
     def take(self, name: str) -> bytes | None:
         """Read a file and remove it; None if it is not there."""
-        data = self.read(name)
-        if data is not None:
-            self.remove(name)
-        return data
+        private = self._claim(name)
+        if private is None:
+            return None
+        try:
+            return self._read(private, name)
+        finally:
+            self.remove(private)
 
     def read(self, name: str) -> bytes | None:
         """Read a file; None if it is not there.
@@ -260,7 +268,10 @@ class Mailbox:
         MessageError
             It is no regular file, or larger than a message may be. It is removed.
         """
-        descriptor = self._open(name)
+        return self._read(name, name)
+
+    def _read(self, file: str, name: str) -> bytes | None:
+        descriptor = self._open(file, name)
         if descriptor is None:
             return None
         try:
@@ -271,7 +282,7 @@ class Mailbox:
         finally:
             os.close(descriptor)
         if len(data) > MESSAGE_MAX:
-            self.remove(name)
+            self.remove(file)
             raise MessageError(f"{name}: more than {MESSAGE_MAX} bytes, the most of a message")
         return data
 
@@ -302,19 +313,23 @@ class Mailbox:
         if nbytes < _POOLED_BYTES:
             self.put(tensor_file(tag), tsr.writer.dumps(array))
             return
-        pooled = self._pooled(nbytes)
-        os.lseek(pooled.descriptor, 0, os.SEEK_SET)
-        with open(pooled.descriptor, "wb", buffering=0, closefd=False) as file:
-            tsr.writer.save(file, array)
-            if os.fstat(pooled.descriptor).st_size != file.tell():
-                file.truncate()
-        temporary = f".{os.getpid()}-{next(_serial)}.tmp"
-        os.link(
-            pooled.name, temporary, src_dir_fd=self.descriptor, dst_dir_fd=self.descriptor,
-            follow_symlinks=False,
-        )  # fmt: skip
-        fcntl.flock(pooled.descriptor, fcntl.LOCK_UN)
-        self._publish(temporary, tensor_file(tag))
+        pooled, temporary = self._pooled(), _private_name("tmp")
+        try:
+            os.lseek(pooled.descriptor, 0, os.SEEK_SET)
+            with open(pooled.descriptor, "wb", buffering=0, closefd=False) as file:
+                tsr.writer.save(file, array)
+                if os.fstat(pooled.descriptor).st_size != file.tell():
+                    file.truncate()
+            os.link(
+                pooled.name, temporary, src_dir_fd=self.descriptor, dst_dir_fd=self.descriptor,
+                follow_symlinks=False,
+            )  # fmt: skip
+            fcntl.flock(pooled.descriptor, fcntl.LOCK_UN)
+            self._publish(temporary, tensor_file(tag))
+        except BaseException:
+            self.remove(temporary)
+            self._drop(pooled)  # what fills the memory may be this file
+            raise
 
     def take_tensor(self, tag: str) -> NDArray[Any]:
         """Read a tensor and remove its file.
@@ -335,18 +350,21 @@ class Mailbox:
         import tsr.reader
 
         name = tensor_file(check_name("tag", tag))
-        descriptor = self._open(name)
-        if descriptor is None:
-            raise FileNotFoundError(
-                errno.ENOENT, os.strerror(errno.ENOENT), os.path.join(self.path, name)
-            )
-        with open(descriptor, "rb", buffering=0) as file:
-            fcntl.flock(descriptor, fcntl.LOCK_SH)
-            array = tsr.reader.load(file, mmap_mode="c")
-        self.remove(name)
-        return array
+        private = self._claim(name)
+        try:
+            descriptor = None if private is None else self._open(private, name)
+            if descriptor is None:
+                raise FileNotFoundError(
+                    errno.ENOENT, os.strerror(errno.ENOENT), os.path.join(self.path, name)
+                )
+            with open(descriptor, "rb", buffering=0) as file:
+                fcntl.flock(descriptor, fcntl.LOCK_SH)
+                return tsr.reader.load(file, mmap_mode="c")
+        finally:
+            if private is not None:
+                self.remove(private)
 
-    def _pooled(self, nbytes: int) -> _Pooled:
+    def _pooled(self) -> _Pooled:
         # A file of this mailbox that is neither published nor mapped, locked; if need be a new one.
         for pooled in self._pool:
             if os.fstat(pooled.descriptor).st_nlink == 1:
@@ -355,33 +373,55 @@ class Mailbox:
                 except BlockingIOError:
                     continue
                 return pooled
-        name = f".{os.getpid()}-{next(_serial)}.pool"
+        name = _private_name("pool")
         descriptor = os.open(name, _CREATE, 0o600, dir_fd=self.descriptor)
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         pooled = _Pooled(name, descriptor)
         self._pool.append(pooled)
         if len(self._pool) > _POOLED_FILES:
-            oldest = self._pool.pop(0)  # it stays as long as it is published or mapped
-            self.remove(oldest.name)
-            os.close(oldest.descriptor)
+            self._drop(self._pool[0])
         return pooled
 
-    def _publish(self, temporary: str, name: str) -> None:
-        os.rename(temporary, name, src_dir_fd=self.descriptor, dst_dir_fd=self.descriptor)
+    def _drop(self, pooled: _Pooled) -> None:
+        # It stays as long as it is published or mapped.
+        self._pool.remove(pooled)
+        self.remove(pooled.name)
+        os.close(pooled.descriptor)
 
-    def _open(self, name: str) -> int | None:
+    # -------------------------------------------------------------- files
+
+    def _publish(self, temporary: str, name: str) -> None:
         try:
-            descriptor = os.open(name, _OPEN, dir_fd=self.descriptor)
+            self._move(temporary, name)
+        except IsADirectoryError:  # there is no place for one here
+            self.remove(name)
+            self._move(temporary, name)
+
+    def _claim(self, name: str) -> str | None:
+        # Under a name of its own a file stays the one it is, whatever is published meanwhile.
+        private = _private_name("tmp")
+        try:
+            self._move(name, private)
+        except FileNotFoundError:
+            return None
+        return private
+
+    def _move(self, old: str, new: str) -> None:
+        os.rename(old, new, src_dir_fd=self.descriptor, dst_dir_fd=self.descriptor)
+
+    def _open(self, file: str, name: str) -> int | None:
+        try:
+            descriptor = os.open(file, _OPEN, dir_fd=self.descriptor)
         except FileNotFoundError:
             return None
         except OSError as error:
             if error.errno in (errno.ELOOP, errno.ENXIO):  # a symbolic link, a socket
-                self.remove(name)
+                self.remove(file)
                 raise MessageError(f"{name}: no regular file") from error
             raise
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             os.close(descriptor)
-            self.remove(name)
+            self.remove(file)
             raise MessageError(f"{name}: no regular file")
         return descriptor
 
@@ -398,6 +438,10 @@ class _Pooled:
     def __init__(self, name: str, descriptor: int) -> None:
         self.name = name
         self.descriptor = descriptor
+
+
+def _private_name(kind: str) -> str:
+    return f".{os.getpid()}-{next(_serial)}.{kind}"
 
 
 def _remove_any(name: str, directory: int) -> None:

@@ -27,8 +27,11 @@ __all__ = [
 # The most bytes of a message; tensors go in files of their own.
 MESSAGE_MAX = 1 << 24
 
-# The original's fields, when quotes inside them are not escaped.
-_PASTED = re.compile(r'\{\s*"cmd"\s*:\s*"(.*?)"\s*,\s*"params"\s*:\s*"(.*)"\s*\}\s*', re.DOTALL)
+# What stands around the original's fields, when quotes inside them are not escaped. One pattern
+# for all of it would take the square of a message's length to find that it does not match.
+_PASTED_HEAD = re.compile(r'\{\s*"cmd"\s*:\s*"')
+_PASTED_MIDDLE = re.compile(r'"\s*,\s*"params"\s*:\s*"')
+_PASTED_TAIL = re.compile(r'"\s*\}\s*\Z')
 
 
 class Request(NamedTuple):
@@ -157,13 +160,21 @@ def _load(data: bytes) -> dict[str, Any]:
     try:
         fields = json.loads(text, strict=False)
     except (ValueError, RecursionError) as error:
-        pasted = _PASTED.fullmatch(text)
-        if pasted is None:
+        fields = _pasted(text)
+        if fields is None:
             raise MessageError(f"a message that is no JSON: {_shown(data)}") from error
-        return {"cmd": pasted[1], "params": pasted[2]}
     if not isinstance(fields, dict):
         raise MessageError(f"a message that is no object: {_shown(data)}")
     return fields
+
+
+def _pasted(text: str) -> dict[str, Any] | None:
+    head = _PASTED_HEAD.match(text)
+    middle = _PASTED_MIDDLE.search(text, head.end()) if head else None
+    tail = _PASTED_TAIL.search(text, middle.end()) if middle else None
+    if head is None or middle is None or tail is None:
+        return None
+    return {"cmd": text[head.end() : middle.start()], "params": text[middle.end() : tail.start()]}
 
 
 def _text(value: object) -> str:

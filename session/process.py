@@ -7,10 +7,12 @@ thread, which keeps the last of it. Raises `WorkerStartError`.
 from __future__ import annotations
 
 import os
+import select
 import signal
 import subprocess
 import sys
 import threading
+import time
 from contextlib import suppress
 from typing import IO, TYPE_CHECKING
 
@@ -23,6 +25,12 @@ __all__ = ["CLIENT_PID", "Process"]
 
 # Tells a worker who its client is, so that it ends with it.
 CLIENT_PID = "TR_CLIENT_PID"
+
+# Whether a process has ended, without taking note of it.
+_ENDED = os.WEXITED | os.WNOHANG | os.WNOWAIT
+
+# Where the system does not tell of an end, look this often.
+_LOOK_MS = 50
 
 # What is kept of the worker's output.
 _TAIL_BYTES = 1 << 14
@@ -71,6 +79,7 @@ class Process:
             raise WorkerStartError(f"cannot start {sys.executable}: {error}") from error
         self.pid = self._popen.pid
         self.descriptor = os.pidfd_open(self.pid) if hasattr(os, "pidfd_open") else -1
+        self._ending = threading.Lock()
         self._tail = bytearray()
         output = self._popen.stdout
         assert output is not None  # noqa: S101 - it was asked for
@@ -84,12 +93,18 @@ class Process:
 
     def is_alive(self) -> bool:
         """Tell whether the process runs."""
-        return self._popen.poll() is None
+        if self._popen.returncode is not None:
+            return False
+        # One that has ended keeps its number until `kill` has ended its group, too.
+        try:
+            return os.waitid(os.P_PID, self.pid, _ENDED) is None
+        except ChildProcessError:  # somebody else has waited for it
+            return False
 
     @property
     def returncode(self) -> int | None:
-        """Its exit status, or the negative number of the signal that killed it; None so far."""
-        return self._popen.poll()
+        """Its exit status, or the negative number of its signal; None before `kill`."""
+        return self._popen.returncode
 
     def tail(self) -> str:
         """Give the last of what it printed."""
@@ -99,18 +114,25 @@ class Process:
 
     def wait(self, timeout_ms: float | None) -> bool:
         """Wait until the process has ended; tell whether it has."""
-        try:
-            self._popen.wait(None if timeout_ms is None else timeout_ms / 1000)
-        except subprocess.TimeoutExpired:
-            return False
+        deadline = None if timeout_ms is None else time.monotonic() + timeout_ms / 1000
+        poll = select.poll()
+        if self.descriptor >= 0:
+            poll.register(self.descriptor, select.POLLIN)
+        while self.is_alive():
+            left = _LOOK_MS if deadline is None else (deadline - time.monotonic()) * 1000
+            if left <= 0:
+                return False
+            poll.poll(min(left, _LOOK_MS))
+        self.kill()
         return True
 
     def kill(self) -> None:
         """End the process and all that it started, at once."""
-        with suppress(ProcessLookupError, PermissionError):
-            # The group outlives its leader as long as it has members.
-            os.killpg(self.pid, signal.SIGKILL)
-        self._popen.wait()
+        with self._ending:
+            if self._popen.returncode is None:
+                with suppress(ProcessLookupError, PermissionError):
+                    os.killpg(self.pid, signal.SIGKILL)
+                self._popen.wait()
 
     def disown(self) -> None:
         """Have no part in the process any more: it is not this one's child."""

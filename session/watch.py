@@ -6,6 +6,7 @@ from inotify; where there is none, waiting is looking again, at 32 ms and then e
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 import sys
@@ -40,13 +41,18 @@ class Watch:
 
     def __init__(self, path: str, in_place: bool = False) -> None:
         self._path = path
-        self._inotify = _open_inotify()
-        self.descriptor = -1 if self._inotify is None else self._inotify.fileno()
         self._poll = select.poll()
         self._pause_ms = POLL_MIN_MS
+        self._inotify = _open_inotify()
+        try:
+            self.expect(in_place)
+        except OSError as error:
+            self.close()
+            if error.errno != errno.ENOSPC:  # max_user_watches used up
+                raise
+        self.descriptor = -1 if self._inotify is None else self._inotify.fileno()
         if self.descriptor >= 0:
             self._poll.register(self.descriptor, select.POLLIN)
-        self.expect(in_place)
 
     def expect(self, in_place: bool) -> None:
         """Look out for files that are moved into the directory, or for changes in place, too."""

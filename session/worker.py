@@ -216,7 +216,7 @@ class TechRenaissanceServer:
         watch = Watch(path, in_place=self._client is None)
         if self._client is not None:
             threading.Thread(target=self._end_with, args=(self._client,), daemon=True).start()
-        signal.signal(signal.SIGTERM, _stop)
+        signal.signal(signal.SIGTERM, self._stop)
         try:
             self._say("ready")
             while (request := self._next_request(watch)) is not None:
@@ -305,6 +305,11 @@ class TechRenaissanceServer:
             os.killpg(0, signal.SIGKILL)
         os._exit(1)
 
+    def _stop(self, number: int, frame: FrameType | None) -> None:
+        if os.getpid() != self._pid:
+            os._exit(128 + number)  # a child that main_logic has forked, and no worker
+        raise _Stopped
+
     def _log(self, text: str) -> None:
         if self._debug:
             print(f"[{self._pid}] {text}", file=sys.stderr, flush=True)
@@ -317,11 +322,7 @@ class _Stopped(BaseException):
 def _client() -> int | None:
     # The process that this one is to end with, if a client of this package has started it.
     told = os.environ.pop(CLIENT_PID, "")
-    return int(told) if told.isdecimal() and os.getppid() == int(told) else None
-
-
-def _stop(number: int, frame: FrameType | None) -> None:
-    raise _Stopped
+    return int(told) if told.isdecimal() else None
 
 
 def _now() -> int:

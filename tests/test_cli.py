@@ -166,7 +166,7 @@ def test_help_lists_the_commands(capsys: pytest.CaptureFixture[str]) -> None:
         assert does in out
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", [*READING, "convert"])
 def test_help_has_examples(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     """The help of each command ends with examples that its own parser takes."""
     assert main([command, "--help"]) == 0
@@ -190,6 +190,25 @@ def test_headers_need_no_numpy(command: str, good: Path, each: Path) -> None:
         "assert not heavy & sys.modules.keys(), heavy & sys.modules.keys()"
     )
     done = shell(command=[sys.executable, "-c", script])
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["--help"], ["info", "good.tsr"], ["validate", "."], ["dump", "good.tsr"],
+     ["convert", "good.tsr", "x.npy"], ["session", "ls"]],
+    ids=" ".join,
+)  # fmt: skip
+@pytest.mark.usefixtures("good")
+def test_the_session_is_a_layer_above(arguments: list[str], tmp_path: Path) -> None:
+    """Nothing of it is imported unless it is called for."""
+    script = (
+        "import sys; from tsr.cli import main\n"
+        f"assert main({arguments}) == 0\n"
+        f"assert ('session' in sys.modules) == {'session' in arguments}"
+    )
+    environment = {**ENVIRONMENT, "TR_WORKSPACE": str(tmp_path)}
+    done = shell(command=[sys.executable, "-c", script], cwd=tmp_path, env=environment)
     assert (done.returncode, done.stderr) == (0, b"")
 
 

@@ -6,9 +6,31 @@ from argparse import ArgumentParser, RawDescriptionHelpFormatter
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from argparse import _ActionsContainer
+    from argparse import Namespace, _ActionsContainer
+    from collections.abc import Mapping
 
-__all__ = ["add_json", "add_lenient", "add_paths", "command_parser"]
+__all__ = ["add_json", "add_lenient", "add_paths", "command_parser", "commands_parser", "parse"]
+
+
+def commands_parser(
+    name: str, description: str, commands: Mapping[str, str], options: str = "[-h]"
+) -> ArgumentParser:
+    """Make the parser of what has commands, which takes the first argument only.
+
+    `commands` says what each of them does, `options` what may stand in the place of one.
+    """
+    width = max(map(len, commands))
+    listing = "\n".join(f"  {command:{width}}  {does}" for command, does in commands.items())
+    parser = ArgumentParser(
+        name,
+        usage=f"{name} {options} COMMAND ...",
+        description=description,
+        epilog=f"commands:\n{listing}\n\n'{name} COMMAND --help' tells more about one.",
+        formatter_class=RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("command", nargs="?", choices=commands, metavar="COMMAND", help="see below")
+    return parser
 
 
 def command_parser(name: str, description: str, examples: str) -> ArgumentParser:
@@ -20,6 +42,18 @@ def command_parser(name: str, description: str, examples: str) -> ArgumentParser
         formatter_class=RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
+
+
+def parse(parser: ArgumentParser, arguments: list[str]) -> Namespace:
+    """Parse: options may stand anywhere; after ``--`` all are paths, whatever they look like."""
+    if "--" in arguments:
+        end = arguments.index("--")
+        paths = [
+            f"./{path}" if path.startswith("-") and path != "-" else path
+            for path in arguments[end + 1 :]
+        ]
+        arguments = arguments[:end] + paths
+    return parser.parse_intermixed_args(arguments)
 
 
 def add_paths(parser: ArgumentParser) -> None:

@@ -11,15 +11,15 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from argparse import ArgumentParser, RawDescriptionHelpFormatter
 from contextlib import contextmanager, suppress
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from tsr.cli.arguments import commands_parser, parse
 from tsr.cli.report import SYSTEM, say
 
 if TYPE_CHECKING:
-    from argparse import Namespace
+    from argparse import ArgumentParser
     from collections.abc import Iterator, Sequence
 
 __all__ = ["COMMANDS", "main"]
@@ -29,12 +29,14 @@ INTERRUPTED = 130
 PIPE_CLOSED = 141
 TERMINATED = 143
 
-# Each is a module of this package, imported when it is called for.
+# Each is a module of this package, imported when it is called for; but the session is a layer
+# above it, and has commands of its own.
 COMMANDS = {
     "info": "show what the headers of files say",
     "validate": "check files against every rule of their format",
     "dump": "print the values of a file",
     "convert": "convert files from and to other formats",
+    "session": "have a Python worker compute, and look after such sessions",
 }
 
 
@@ -104,41 +106,26 @@ def _run(arguments: list[str]) -> int:
             return 0
         if options.command is None:
             parser.error("expected a command")
-        command = import_module(f"tsr.cli.{options.command}")
-        code: int = command.run(_parse(command.parser(), arguments[1:]))
+        return _run_command(options.command, arguments[1:])
     except SystemExit as stop:  # argparse has said all
         return int(stop.code or 0)
-    return code
+
+
+def _run_command(name: str, arguments: list[str]) -> int:
+    if name == "session":
+        return int(import_module("session.cli").main(arguments))
+    command = import_module(f"tsr.cli.{name}")
+    return int(command.run(parse(command.parser(), arguments)))
 
 
 def _main_parser() -> ArgumentParser:
-    width = max(map(len, COMMANDS))
-    listing = "\n".join(f"  {name:{width}}  {does}" for name, does in COMMANDS.items())
-    parser = ArgumentParser(
-        "tsr",
-        usage="tsr [-h] [--version] COMMAND ...",
-        description="Read, check, print and convert .tsr tensor files.",
-        epilog=f"commands:\n{listing}\n\n'tsr COMMAND --help' tells more about one.",
-        formatter_class=RawDescriptionHelpFormatter,
-        allow_abbrev=False,
+    parser = commands_parser(
+        "tsr", "Read, check, print and convert .tsr tensor files.", COMMANDS, "[-h] [--version]"
     )
     parser.add_argument(
         "--version", action="store_true", help="print the version of the package, and the formats"
     )
-    parser.add_argument("command", nargs="?", choices=COMMANDS, metavar="COMMAND", help="see below")
     return parser
-
-
-def _parse(parser: ArgumentParser, arguments: list[str]) -> Namespace:
-    # Options may stand anywhere; after "--" all are paths, whatever they look like.
-    if "--" in arguments:
-        end = arguments.index("--")
-        paths = [
-            f"./{path}" if path.startswith("-") and path != "-" else path
-            for path in arguments[end + 1 :]
-        ]
-        arguments = arguments[:end] + paths
-    return parser.parse_intermixed_args(arguments)
 
 
 def _package_version() -> str:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-__all__ = ["print_json", "print_table", "printable"]
+__all__ = ["encodable", "print_json", "print_table", "printable"]
 
 
 def printable(text: str) -> str:
@@ -23,6 +23,11 @@ def printable(text: str) -> str:
     """
     if not text.isprintable():
         text = "".join(c if c.isprintable() else _escape(c) for c in text)
+    return encodable(text)
+
+
+def encodable(text: str) -> str:
+    """Escape what the encoding of stdout lacks."""
     encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
     return text.encode(encoding, "backslashreplace").decode(encoding)
 

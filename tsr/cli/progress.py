@@ -1,4 +1,4 @@
-"""How far a long conversion is, on stderr: drawn by rich, if that is installed, on a terminal."""
+"""How far something long is, on stderr: drawn by rich, if that is installed, on a terminal."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ DELAY = 0.5
 
 
 @contextmanager
-def progress_bar() -> Iterator[Callable[[int, int, str], None] | None]:
+def progress_bar() -> Iterator[Callable[[float, float, str], None] | None]:
     """Show a bar once the block has taken a while, and remove it when it ends.
 
     Gives the function to call with what is done, the total and the name of what comes next, or
@@ -47,7 +47,7 @@ class _Bar:
         self._state: dict[str, Any] = {"completed": 0, "total": None, "description": ""}
         self._progress: Any = None
 
-    def update(self, done: int, total: int, name: str) -> None:
+    def update(self, done: float, total: float, name: str) -> None:
         with self._lock:
             self._state = {"completed": done, "total": total, "description": printable(name)}
             if self._progress is not None:
