@@ -232,8 +232,7 @@ class TechRenaissanceServer:
         # The next one, None to end.
         while True:
             try:
-                data = self._mailbox.read(REQUEST)
-                request = None if data is None else decode_request(data)
+                request = self._take_request()
             except MessageError as error:
                 self._log(str(error))
                 self._mailbox.remove(REQUEST)
@@ -243,9 +242,6 @@ class TechRenaissanceServer:
                 continue
             if request is not None:
                 watch.reset()
-                # The original's client takes its presence for being busy.
-                if not request.is_original:
-                    self._mailbox.remove(REQUEST)
                 if request.command.lower() != "exit":
                     return request
                 self._mailbox.remove(REQUEST)
@@ -253,6 +249,16 @@ class TechRenaissanceServer:
             if not self._mailbox.is_there or (self._client is None and self._told_to_exit()):
                 return None
             watch.wait(None)
+
+    def _take_request(self) -> Request | None:
+        # The original's client takes its presence for being busy: it stays until it is answered.
+        if self._client is None:
+            data = self._mailbox.read(REQUEST)
+            request = None if data is None else decode_request(data)
+            if request is None or request.is_original:
+                return request
+        data = self._mailbox.take(REQUEST)
+        return None if data is None else decode_request(data)
 
     def _answer(self, request: Request) -> None:
         self._request, self._result, self._sent = request, None, []

@@ -110,11 +110,12 @@ def test_message_wakes(tmp_path: Path) -> None:
     """A mailbox wakes with each message and tensor that it publishes, not before it is whole."""
     mailbox = Mailbox(str(tmp_path))
     with watching(tmp_path) as watch:
-        for put in (
+        puts: list[Callable[[], None]] = [
             lambda: mailbox.put("m", b""),
             lambda: mailbox.put_tensor("m", np.zeros(4, np.int8)),
             lambda: mailbox.put_tensor("m", np.zeros(1 << 20, np.int8)),
-        ):
+        ]
+        for put in puts:
             put()
             assert tells(watch)
             watch.wait(None)
