@@ -26,7 +26,9 @@ from numpy.typing import NDArray
 import tsr
 
 POLL_SECONDS = 0.032
-START_SECONDS = 1.0
+
+# For how long its client waits for a worker before it takes it for ready: a second, in fact.
+START_SECONDS = 0.1
 
 # What a test waits for at most: long enough for a machine that does much else.
 PATIENCE_SECONDS = 30.0
