@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,8 @@ from session.watch import POLL_MAX_MS, POLL_MIN_MS, Watch
 from tests.peers import can_unshare, descriptors, peer, run, tell
 
 needs_inotify = pytest.mark.skipif(
-    not sys.platform.startswith("linux"), reason="inotify is Linux's"
+    not sys.platform.startswith("linux") or find_spec("inotify_simple") is None,
+    reason="inotify is Linux's, and inotify_simple an extra",
 )
 
 # How often a watch looks where events tell: a wait that an event ends is shorter.
@@ -37,7 +39,7 @@ def watching(path: Path, in_place: bool = False) -> Iterator[Watch]:
         watch.close()
 
 
-@pytest.fixture(params=["events", "polling"])
+@pytest.fixture(params=[pytest.param("events", marks=needs_inotify), "polling"])
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Wait by events, and by looking again."""
     monkeypatch.delenv("TR_POLLING", raising=False)
