@@ -10,9 +10,11 @@ Example
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
 
 from tsr.errors import TSRError
+
+# Type checkers take it for true, as typing's; importing typing would take as long as Python.
+TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     import os

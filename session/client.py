@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import os
 import secrets
-import string
 import sys
 import time
 import weakref
@@ -19,7 +18,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from session.connection import Connection
-from session.errors import SessionBusy, SessionError, SessionTimeout, WorkerError
+from session.errors import MessageError, SessionBusy, SessionError, SessionTimeout, WorkerError
 from session.mailbox import (
     PROGRESS,
     REQUEST,
@@ -28,6 +27,7 @@ from session.mailbox import (
     check_name,
     default_workspace,
     session_path,
+    tensor_file,
 )
 from session.message import Request, Response, decode_response, encode_request, split_names
 
@@ -115,10 +115,11 @@ class PythonSession:
         self._pending: Request | None = None
         self._answered: Response | None = None
         self._reported: Progress | None = None
-        self._sent: set[str] = set()
-        self._is_known = self._is_original = False
+        self._tags: list[str] = []
+        # Whether the worker is an original one; None until it has said something.
+        self._is_original: bool | None = None
         self._is_overdue = False
-        self._late = 0
+        self._is_posted = True
         self._token = ""
         self._numbers = count(1)
         self._executor: ThreadPoolExecutor | None = None
@@ -143,9 +144,7 @@ class PythonSession:
             self._connection.end()
             self._connection.start(self._script, self._session_id, self._workspace)
             self._forget()
-            self._sent.clear()
-            self._is_known = self._is_original = False
-            self._late = 0
+            self._is_original = None
             self._token = secrets.token_hex(4)
 
     def restart(self, timeout_ms: float | None = 10_000) -> None:
@@ -175,8 +174,12 @@ class PythonSession:
         process = self._connection.process
         if process is not None and process.is_alive():
             with suppress(OSError, SessionError):
-                request = Request("exit", "", is_original=self._is_original)
-                self._connection.mailbox.put(REQUEST, encode_request(request, _now()))
+                mailbox = self._connection.mailbox
+                if self._is_original and mailbox.has(REQUEST):
+                    # With the request it works on it would remove this one.
+                    mailbox.put(STATUS, b"exit")
+                else:
+                    mailbox.put(REQUEST, self._encode(Request("exit", "")))
             if not process.wait(timeout_ms or None) and not ensure:
                 return False
         self.terminate()
@@ -294,20 +297,22 @@ class PythonSession:
             self._connection.check()
             self._look()
             if self._is_overdue:
-                self._abandon()
+                self._forget()
             if self._pending is not None:
                 raise SessionBusy(
                     f"session {self._session_id!r}: {self._pending.command!r} is not answered yet"
                 )
-            if not self._is_known:
+            if self._is_original is None:
                 self._ready()
-            if self._is_original and set(split_names(parameters)) <= self._sent:
-                parameters = ",".join(split_names(parameters))
             identity = f"{self._token}-{next(self._numbers)}"
-            request = Request(command, parameters.strip(), identity, self._is_original)
-            self._connection.mailbox.put(REQUEST, encode_request(request, _now()))
+            request = Request(command, parameters.strip(), identity)
             self._forget()
-            self._pending = request
+            self._pending, self._is_posted = request, False
+            try:
+                self._post()
+            except BaseException:
+                self._forget()
+                raise
 
     def read_response(self) -> str | None:
         """Give the text of the response, if it is there; None if not."""
@@ -360,7 +365,6 @@ class PythonSession:
         with self._connection.turn:
             self._connection.check()
             self._connection.mailbox.put_tensor(tag, _as_array(tensor))
-            self._sent.add(tag)
 
     def wait_for_tensor(self, timeout_ms: float | None = 10_000, *, as_torch: bool = False) -> Any:
         """Wait for the tensors of the response to the last request.
@@ -491,23 +495,35 @@ class PythonSession:
         return _as_wanted(arrays, as_torch) if arrays else text
 
     def _send(self, message: str, tensors: tuple[Any, ...]) -> None:
-        tags = list(string.ascii_lowercase[: len(tensors)])
-        tags += [f"t{number}" for number in range(len(tags), len(tensors))]
-        for tag, tensor in zip(tags, tensors, strict=True):
+        # Under tags of their own: a worker that is late with a request would take the next one's.
+        turn = next(self._numbers)
+        self._tags = [f"t{turn}_{number}" for number in range(len(tensors))]
+        for tag, tensor in zip(self._tags, tensors, strict=True):
             self.send_tensor(tensor, tag)
-        self.send_request(" ".join([message, *tags]))
+        self.send_request(" ".join([message, *self._tags]))
 
     @contextmanager
     def _exchange(self) -> Iterator[None]:
-        # A request and what answers it, as one: an error leaves nothing for the next to find.
+        # A request and what answers it, as one: nothing is left for the next to find.
         with self._connection.turn:
             before = self._pending
             try:
                 yield
             except BaseException:
                 if self._pending is not before:
-                    self._abandon()
+                    self._forget()
                 raise
+            finally:
+                self._discard()
+
+    def _discard(self) -> None:
+        # What of its tensors a request was answered without, or is not waited for any more. The
+        # original's worker removes them itself, and ends where one is missing.
+        tags, self._tags = self._tags, []
+        if not self._is_original:
+            with suppress(SessionError):  # there is no worker any more
+                for tag in tags:
+                    self._connection.mailbox.remove(tensor_file(tag))
 
     def _response(self, timeout_ms: float | None) -> Response:
         # That to the last request, once.
@@ -526,17 +542,50 @@ class PythonSession:
 
     def _look(self) -> Response | None:
         # Look for the response to the pending request, and drop those that came too late.
-        if self._pending is None or self._answered is not None:
+        if self._pending is None or self._answered is not None or not self._post():
             return self._answered
         self._report()
-        while (data := self._connection.mailbox.take(RESPONSE)) is not None:
-            response = decode_response(data)
-            if response.is_original and self._late:
-                self._late -= 1  # without ids, responses come in the order of the requests
-            elif response.is_original or response.id in ("", self._pending.id):
+        mailbox = self._connection.mailbox
+        data = mailbox.read(RESPONSE)
+        while data is not None:
+            try:
+                response = decode_response(data)
+            except MessageError:
+                mailbox.remove(RESPONSE)
+                raise
+            if response.is_original or response.id in ("", self._pending.id):
+                mailbox.remove(RESPONSE)  # none can have taken its place: no request came after it
                 self._pending, self._answered = None, response
+                if response.is_original and not self._is_original:
+                    self._learn(True)
                 return response
+            data = mailbox.take(RESPONSE)  # by now it may be another one
         return None
+
+    def _post(self) -> bool:
+        # Put the pending request where the worker finds it; tell whether it is there.
+        if self._pending is None or self._is_posted:
+            return True
+        mailbox = self._connection.mailbox
+        if self._is_original:
+            # It removes a request once it has answered it, whichever is there by then. So it has
+            # to be free; and without ids, what it has answered until then is somebody else's.
+            is_free = not mailbox.has(REQUEST)
+            mailbox.take(RESPONSE)
+            if not is_free:
+                return False
+        mailbox.put(REQUEST, self._encode(self._pending))
+        self._is_posted = True
+        return True
+
+    def _encode(self, request: Request) -> bytes:
+        params = None
+        if self._is_original is not False:
+            names = split_names(request.parameters)
+            # Of tensors it splits the names at commas only.
+            are_tensors = all(map(self._connection.mailbox.has_tensor, names))
+            params = ",".join(names) if are_tensors else request.parameters
+        return encode_request(request, _now(), params)
 
     def _report(self) -> None:
         if self.on_progress is not None:
@@ -544,12 +593,6 @@ class PythonSession:
             if progress is not None and progress != self._reported:
                 self._reported = progress
                 self.on_progress(progress)
-
-    def _abandon(self) -> None:
-        # What answers the pending request is nobody's.
-        if self._pending is not None:
-            self._late += 1
-        self._forget()
 
     def _forget(self) -> None:
         self._pending = self._answered = self._reported = None
@@ -573,11 +616,16 @@ class PythonSession:
     def _ready(self) -> bool | None:
         # Whether the worker has said a first word; which one tells whose worker it is.
         status = self._status()
-        if status == "running" and not self._is_original:
-            self._is_original = True
-            self._connection.expect_in_place()
-        self._is_known = bool(status)
-        return self._is_known or None
+        if not status:
+            return None
+        if self._is_original is None:
+            self._learn(status == "running")
+        return True
+
+    def _learn(self, is_original: bool) -> None:
+        # Ours moves all its files to their places.
+        self._is_original = is_original
+        self._connection.expect(in_place=is_original)
 
     def _done(self) -> str | None:
         status = self._status()

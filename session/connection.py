@@ -58,8 +58,9 @@ class Connection:
         self._mailbox = mailbox = open_locked(session_path(workspace, session_id))
         try:
             mailbox.clear()
-            # First the watch, then the worker: so nothing it does goes unseen.
-            self._watch = Watch(mailbox.path)
+            # First the watch, then the worker: so nothing it does goes unseen. An original one
+            # writes its status in place.
+            self._watch = Watch(mailbox.path, in_place=True)
             self.process = Process(script, session_id, workspace, self._show)
             if self.process.descriptor >= 0:
                 self._watch.add(self.process.descriptor)
@@ -104,10 +105,10 @@ class Connection:
         if not self.process.is_alive():
             raise self._death(self.process)
 
-    def expect_in_place(self) -> None:
-        """Look out for files that the worker writes in place, too."""
+    def expect(self, in_place: bool) -> None:
+        """Look out for files that the worker moves to their place, or for those in place, too."""
         if self._watch is not None:
-            self._watch.expect(in_place=True)
+            self._watch.expect(in_place)
 
     def wait(
         self, look: Callable[[], _Found | None], timeout_ms: float | None, what: str
@@ -133,11 +134,14 @@ class Connection:
         if process is None or watch is None:
             raise SessionError("the session has no worker: start() comes first")
         watch.reset()
+        # Where the end of the process is an event, it need not be looked for at every other one.
+        is_always = may_have_ended = process.descriptor < 0
         while True:
+            watch.drain()
             found = look()
             if found is not None:
                 return found
-            if not process.is_alive():
+            if may_have_ended and not process.is_alive():
                 found = look()  # its last words
                 if found is not None:
                     return found
@@ -147,7 +151,7 @@ class Connection:
                 left = (deadline - time.monotonic()) * 1000
                 if left <= 0:
                     raise SessionTimeout(what, timeout_ms or 0)
-            watch.wait(left)
+            may_have_ended = watch.wait(left) or is_always
 
     def _death(self, process: Process) -> WorkerDied:
         process.kill()  # what it has left behind

@@ -49,7 +49,7 @@ class DefaultWorker(TechRenaissanceServer):
             with np.errstate(all="ignore"):  # torch does not warn of them either
                 result = command.compute(*arrays)
         except (ValueError, IndexError, RuntimeError) as error:
-            self._log(str(error))
+            self._service.log(str(error))
             self.write_response("", "invalid")
         else:
             self.send_tensors(result)

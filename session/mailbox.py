@@ -9,21 +9,28 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
-import re
 import stat
+import time
 from contextlib import suppress
 from itertools import count
-from typing import TYPE_CHECKING, Any
 
 from session.errors import MessageError, SessionBusy, SessionError
-from session.message import MESSAGE_MAX
+
+# Type checkers take it for true, as typing's; importing typing would take as long as Python.
+TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from typing import Any
 
+    from numpy.typing import DTypeLike, NDArray
+
+    from session.pages import Incoming, OutFile, Outgoing
     from tsr.buffers import ArrayObject
 
 __all__ = [
+    "CLIENT_PID",
+    "LOCK",
+    "MESSAGE_MAX",
     "PROGRESS",
     "REQUEST",
     "RESPONSE",
@@ -40,11 +47,18 @@ REQUEST = "request.json"
 RESPONSE = "response.json"
 STATUS = "status.txt"
 PROGRESS = "progress.json"
-_LOCK = ".lock"
+LOCK = ".lock"
 
-_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")
+# Tells a worker who its client is, so that it ends with it.
+CLIENT_PID = "TR_CLIENT_PID"
 
-_OPEN = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY
+# The most bytes of a message; tensors go in files of their own.
+MESSAGE_MAX = 1 << 24
+
+_NAME_MAX = 64
+_NAME_CHARACTERS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-")
+
+_OPEN = os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY
 _CREATE = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
 
 _MEMORY = "/dev/shm"  # noqa: S108 - used only for a private folder in it
@@ -54,19 +68,34 @@ _ROOM_BYTES = 1 << 28
 
 # From here on the pages of a file are worth using again: fresh ones cost six times as much.
 _POOLED_BYTES = 1 << 20
-_POOLED_FILES = 8
+
+# Up to here a file is read; a larger one is mapped.
+_READ_BYTES = 1 << 17
+
+# A status that fits is written in place: no reader ever sees a part of so few bytes.
+_STATUS_BYTES = 8
+
+# For how long the lock of a session may be held by others than clients: who looks, or cleans up.
+_LOCK_SECONDS = 0.1
+
+# How often a directory is cleared whose worker goes on writing until it is ended itself.
+_CLEARINGS = 100
 
 _serial = count()
 
 
 def check_name(what: str, name: str) -> str:
     """Check a session id or a tag: it becomes the name of a file."""
-    if not isinstance(name, str) or not _NAME.fullmatch(name):
+    if not isinstance(name, str) or not _is_name(name):
         raise SessionError(
             f"{what}: got {name!r}, expected 1 to 64 of A-Z, a-z, 0-9, '_', '-' and '.', the first "
             "no '-' or '.'"
         )
     return name
+
+
+def _is_name(name: str) -> bool:
+    return 0 < len(name) <= _NAME_MAX and name[0] not in ".-" and _NAME_CHARACTERS.issuperset(name)
 
 
 def default_workspace() -> str:
@@ -120,6 +149,7 @@ def open_locked(path: str) -> Mailbox:
     SessionBusy
         Another client has it.
     """
+    deadline = time.monotonic() + _LOCK_SECONDS
     while True:
         mailbox = Mailbox(path)
         try:
@@ -127,6 +157,11 @@ def open_locked(path: str) -> Mailbox:
             return mailbox
         except _GoneError:
             mailbox.close()
+        except SessionBusy:
+            mailbox.close()
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(_LOCK_SECONDS / 20)
         except BaseException:
             mailbox.close()
             raise
@@ -145,7 +180,9 @@ class Mailbox:
         self.path = os.path.abspath(path)
         for folder in (os.path.dirname(os.path.dirname(self.path)), os.path.dirname(self.path)):
             os.makedirs(folder, 0o700, exist_ok=True)
-        self.descriptor = self._lock = -1
+        self.descriptor = self._lock = self._status = -1
+        self._out: Outgoing | None = None
+        self._in: Incoming | None = None
         while self.descriptor < 0:
             with suppress(FileExistsError):
                 os.mkdir(self.path, 0o700)
@@ -159,17 +196,17 @@ class Mailbox:
             raise SessionError(f"{self.path}: belongs to another user")
         if stat.S_IMODE(status.st_mode) & 0o077:
             os.fchmod(self.descriptor, 0o700)
-        self._pool: list[_Pooled] = []
 
     def close(self) -> None:
         """Let go of the directory."""
-        for pooled in self._pool:
-            os.close(pooled.descriptor)
-        self._pool.clear()
-        for descriptor in (self._lock, self.descriptor):
+        for pages in (self._out, self._in):
+            if pages is not None:
+                pages.close()
+        self._out = self._in = None
+        for descriptor in (self._status, self._lock, self.descriptor):
             if descriptor >= 0:
                 os.close(descriptor)
-        self._lock = self.descriptor = -1
+        self.descriptor = self._lock = self._status = -1
 
     @property
     def is_there(self) -> bool:
@@ -188,7 +225,7 @@ class Mailbox:
         """
         try:
             descriptor = os.open(
-                _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600,
+                LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600,
                 dir_fd=self.descriptor,
             )  # fmt: skip
         except FileNotFoundError as error:  # no file can be made in a directory that is gone
@@ -201,6 +238,8 @@ class Mailbox:
         if not os.fstat(descriptor).st_nlink:  # whoever had the session has just removed it
             os.close(descriptor)
             raise _GoneError
+        if self._lock >= 0:
+            os.close(self._lock)
         self._lock = descriptor
 
     def inherit(self) -> None:
@@ -214,7 +253,7 @@ class Mailbox:
     def clear(self) -> None:
         """Remove all that a session that has ended left."""
         for name in os.listdir(self.descriptor):
-            if name != _LOCK:
+            if name != LOCK:
                 _remove_any(name, self.descriptor)
 
     def destroy(self) -> None:
@@ -222,13 +261,18 @@ class Mailbox:
         if self.descriptor < 0:
             return
         try:
-            self.clear()
-            _remove_any(_LOCK, self.descriptor)
-            os.rmdir(self.path)
-        except OSError as error:
-            # A worker that is still ending may write once more; `clear` of the next session helps.
-            if error.errno not in (errno.ENOENT, errno.ENOTEMPTY, errno.EEXIST):
-                raise
+            for _ in range(_CLEARINGS):
+                self.clear()
+                _remove_any(LOCK, self.descriptor)
+                try:
+                    os.rmdir(self.path)
+                    break
+                except OSError as error:
+                    if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                        raise
+                self.lock()
+        except (FileNotFoundError, SessionBusy, _GoneError):
+            pass  # somebody else was faster, and has it now or has removed it
         finally:
             self.close()
 
@@ -237,18 +281,37 @@ class Mailbox:
     def put(self, name: str, data: bytes) -> None:
         """Write a file, which appears whole."""
         temporary = _private_name("tmp")
-        descriptor = os.open(temporary, _CREATE, 0o600, dir_fd=self.descriptor)
+        try:
+            descriptor = os.open(temporary, _CREATE, 0o600, dir_fd=self.descriptor)
+        except FileNotFoundError as error:
+            raise self._gone() from error
         try:
             try:
-                view = memoryview(data)
-                while view:
-                    view = view[os.write(descriptor, view) :]
+                written = os.write(descriptor, data)
+                while written < len(data):
+                    written += os.write(descriptor, memoryview(data)[written:])
             finally:
                 os.close(descriptor)
             self._publish(temporary, name)
         except BaseException:
             self.remove(temporary)
             raise
+
+    def put_status(self, status: str) -> None:
+        """Write the worker's status: a line, padded so that a short one is written in place."""
+        line = status.ljust(_STATUS_BYTES - 1).encode(errors="replace") + b"\n"
+        is_short = len(line) == _STATUS_BYTES
+        if self._status >= 0:
+            if is_short and os.fstat(self._status).st_nlink:
+                os.pwrite(self._status, line, 0)
+                return
+            os.close(self._status)
+            self._status = -1
+        self.put(STATUS, line)
+        if is_short:
+            self._status = os.open(
+                STATUS, os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW, dir_fd=self.descriptor
+            )
 
     def take(self, name: str) -> bytes | None:
         """Read a file and remove it; None if it is not there."""
@@ -303,33 +366,51 @@ class Mailbox:
 
     def has_tensor(self, tag: str) -> bool:
         """Tell whether a tensor is there; what can be no tag is not."""
-        return _NAME.fullmatch(tag) is not None and self.has(tensor_file(tag))
+        return _is_name(tag) and self.has(tensor_file(tag))
 
     def put_tensor(self, tag: str, array: ArrayObject) -> None:
         """Write a tensor; a large one into the pages of an earlier one that nobody uses."""
+        import tsr.payload
         import tsr.writer
 
-        nbytes = getattr(array, "nbytes", 0)
-        if nbytes < _POOLED_BYTES:
-            self.put(tensor_file(tag), tsr.writer.dumps(array))
-            return
-        pooled, temporary = self._pooled(), _private_name("tmp")
-        try:
-            os.lseek(pooled.descriptor, 0, os.SEEK_SET)
-            with open(pooled.descriptor, "wb", buffering=0, closefd=False) as file:
-                tsr.writer.save(file, array)
-                if os.fstat(pooled.descriptor).st_size != file.tell():
-                    file.truncate()
-            os.link(
-                pooled.name, temporary, src_dir_fd=self.descriptor, dst_dir_fd=self.descriptor,
-                follow_symlinks=False,
-            )  # fmt: skip
-            fcntl.flock(pooled.descriptor, fcntl.LOCK_UN)
-            self._publish(temporary, tensor_file(tag))
-        except BaseException:
-            self.remove(temporary)
-            self._drop(pooled)  # what fills the memory may be this file
-            raise
+        source, _ = tsr.payload.prepare(array, None)
+        file = None
+        if source.nbytes >= _POOLED_BYTES:
+            try:
+                file = self._outgoing.write(source)
+            except FileNotFoundError as error:
+                raise self._gone() from error
+        if file is None:
+            self.put(tensor_file(tag), tsr.writer.dumps(source))
+        else:
+            self._publish_pages(file, tag)
+
+    def lend(self, shape: int | tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
+        """Give an array to fill for `put_lent`; what is in it is any number."""
+        import numpy as np
+
+        shape = (shape,) if isinstance(shape, int) else tuple(shape)
+        array = None
+        if np.prod(shape, dtype=float) * np.dtype(dtype).itemsize >= _POOLED_BYTES:
+            array = self._outgoing.lend(shape, np.dtype(dtype))
+        return np.empty(shape, dtype) if array is None else array
+
+    def find_lent(self, array: ArrayObject) -> OutFile | None:
+        """Find the file of an array that was lent; None if it is not one."""
+        import numpy as np
+
+        if self._out is None or not isinstance(array, np.ndarray):
+            return None
+        return self._out.find(array)
+
+    def put_lent(self, tag: str, file: OutFile) -> None:
+        """Write a tensor that fills what was lent: as it stands, where nobody has it any more."""
+        if file.is_lent:
+            import tsr.reader
+
+            self.put_tensor(tag, tsr.reader.loads(file.pages))
+        else:
+            self._publish_pages(file, tag)
 
     def take_tensor(self, tag: str) -> NDArray[Any]:
         """Read a tensor and remove its file.
@@ -337,8 +418,8 @@ class Mailbox:
         Returns
         -------
         ndarray
-            Writable; a large one is a copy-on-write mapping, which keeps its file from being
-            used again for as long as it lives.
+            Writable; a large one is a mapping, which keeps its file from being used again for as
+            long as it lives.
 
         Raises
         ------
@@ -347,48 +428,70 @@ class Mailbox:
         FormatError
             The file is no valid one.
         """
-        import tsr.reader
-
         name = tensor_file(check_name("tag", tag))
         private = self._claim(name)
         try:
-            descriptor = None if private is None else self._open(private, name)
+            descriptor = None if private is None else self._open(private, name, os.O_RDWR)
             if descriptor is None:
                 raise FileNotFoundError(
                     errno.ENOENT, os.strerror(errno.ENOENT), os.path.join(self.path, name)
                 )
-            with open(descriptor, "rb", buffering=0) as file:
-                fcntl.flock(descriptor, fcntl.LOCK_SH)
-                return tsr.reader.load(file, mmap_mode="c")
+            return self._load(descriptor)
         finally:
             if private is not None:
                 self.remove(private)
 
-    def _pooled(self) -> _Pooled:
-        # A file of this mailbox that is neither published nor mapped, locked; if need be a new one.
-        for pooled in self._pool:
-            if os.fstat(pooled.descriptor).st_nlink == 1:
-                try:
-                    fcntl.flock(pooled.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                except BlockingIOError:
-                    continue
-                return pooled
-        name = _private_name("pool")
-        descriptor = os.open(name, _CREATE, 0o600, dir_fd=self.descriptor)
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        pooled = _Pooled(name, descriptor)
-        self._pool.append(pooled)
-        if len(self._pool) > _POOLED_FILES:
-            self._drop(self._pool[0])
-        return pooled
+    def _load(self, descriptor: int) -> NDArray[Any]:
+        import tsr.reader
 
-    def _drop(self, pooled: _Pooled) -> None:
-        # It stays as long as it is published or mapped.
-        self._pool.remove(pooled)
-        self.remove(pooled.name)
-        os.close(pooled.descriptor)
+        status = os.fstat(descriptor)
+        # Its writer keeps a file that has two names: this one, and that in the pool.
+        if status.st_size >= _POOLED_BYTES and status.st_nlink == 2:
+            return self._incoming.read(descriptor, status)
+        with open(descriptor, "rb", buffering=0) as file:
+            if status.st_size > _READ_BYTES:
+                return tsr.reader.load(file, mmap_mode="c")
+            data = bytearray(status.st_size)
+            del data[file.readinto(data) :]
+            return tsr.reader.loads(data)
+
+    def _publish_pages(self, file: OutFile, tag: str) -> None:
+        temporary = _private_name("tmp")
+        try:
+            os.link(
+                file.name, temporary, src_dir_fd=self.descriptor, dst_dir_fd=self.descriptor,
+                follow_symlinks=False,
+            )  # fmt: skip
+            file.unlock()
+            self._publish(temporary, tensor_file(tag))
+        except BaseException as error:
+            self.remove(temporary)
+            self._outgoing.drop(file)
+            if isinstance(error, FileNotFoundError):
+                raise self._gone() from error
+            raise
+
+    @property
+    def _outgoing(self) -> Outgoing:
+        if self._out is None:
+            from session.pages import Outgoing
+
+            self._out = Outgoing(self.descriptor)
+        return self._out
+
+    @property
+    def _incoming(self) -> Incoming:
+        if self._in is None:
+            from session.pages import Incoming
+
+            self._in = Incoming()
+        return self._in
 
     # -------------------------------------------------------------- files
+
+    def _gone(self) -> SessionError:
+        # No file can be made in a directory that is gone.
+        return SessionError(f"{self.path}: the directory of the session is gone")
 
     def _publish(self, temporary: str, name: str) -> None:
         try:
@@ -409,13 +512,14 @@ class Mailbox:
     def _move(self, old: str, new: str) -> None:
         os.rename(old, new, src_dir_fd=self.descriptor, dst_dir_fd=self.descriptor)
 
-    def _open(self, file: str, name: str) -> int | None:
+    def _open(self, file: str, name: str, access: int = os.O_RDONLY) -> int | None:
         try:
-            descriptor = os.open(file, _OPEN, dir_fd=self.descriptor)
+            descriptor = os.open(file, _OPEN | access, dir_fd=self.descriptor)
         except FileNotFoundError:
             return None
         except OSError as error:
-            if error.errno in (errno.ELOOP, errno.ENXIO):  # a symbolic link, a socket
+            # A symbolic link, a socket, a directory.
+            if error.errno in (errno.ELOOP, errno.ENXIO, errno.EISDIR):
                 self.remove(file)
                 raise MessageError(f"{name}: no regular file") from error
             raise
@@ -430,16 +534,6 @@ class _GoneError(Exception):
     pass
 
 
-class _Pooled:
-    """A file that is written again and again."""
-
-    __slots__ = ("descriptor", "name")
-
-    def __init__(self, name: str, descriptor: int) -> None:
-        self.name = name
-        self.descriptor = descriptor
-
-
 def _private_name(kind: str) -> str:
     return f".{os.getpid()}-{next(_serial)}.{kind}"
 
@@ -451,6 +545,8 @@ def _remove_any(name: str, directory: int) -> None:
     except FileNotFoundError:
         pass
     except (IsADirectoryError, PermissionError):
+        if not stat.S_ISDIR(os.lstat(name, dir_fd=directory).st_mode):
+            raise
         inner = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=directory)
         try:
             for entry in os.listdir(inner):

@@ -14,7 +14,6 @@ from typing import Any, NamedTuple
 from session.errors import MessageError
 
 __all__ = [
-    "MESSAGE_MAX",
     "Request",
     "Response",
     "decode_request",
@@ -23,9 +22,6 @@ __all__ = [
     "encode_response",
     "split_names",
 ]
-
-# The most bytes of a message; tensors go in files of their own.
-MESSAGE_MAX = 1 << 24
 
 # What stands around the original's fields, when quotes inside them are not escaped. One pattern
 # for all of it would take the square of a message's length to find that it does not match.
@@ -83,15 +79,26 @@ def split_names(text: str) -> list[str]:
     return text.replace(",", " ").split()
 
 
-def encode_request(request: Request, timestamp: int) -> bytes:
-    """Write a request; `timestamp` is in milliseconds since the Unix epoch."""
+def encode_request(request: Request, timestamp: int, params: str | None = None) -> bytes:
+    """Write a request.
+
+    Parameters
+    ----------
+    request : Request
+    timestamp : int
+        In milliseconds since the Unix epoch.
+    params : str, optional
+        What an original worker is to read for parameters, where the worker may be one.
+    """
     if request.is_original:
-        # Its worker splits tensors' names at commas only.
         return _dump({"cmd": request.command, "params": request.parameters})
-    return _dump({
+    fields = {
         "command": request.command, "parameters": request.parameters, "timestamp": timestamp,
         "id": request.id,
-    })  # fmt: skip
+    }  # fmt: skip
+    if params is not None:
+        fields |= {"cmd": request.command, "params": params}
+    return _dump(fields)
 
 
 def decode_request(data: bytes) -> Request:

@@ -17,14 +17,12 @@ from contextlib import suppress
 from typing import IO, TYPE_CHECKING
 
 from session.errors import WorkerStartError
+from session.mailbox import CLIENT_PID
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["CLIENT_PID", "Process"]
-
-# Tells a worker who its client is, so that it ends with it.
-CLIENT_PID = "TR_CLIENT_PID"
+__all__ = ["Process"]
 
 # Whether a process has ended, without taking note of it.
 _ENDED = os.WEXITED | os.WNOHANG | os.WNOWAIT

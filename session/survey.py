@@ -13,7 +13,7 @@ import time
 from typing import NamedTuple
 
 from session.errors import SessionBusy
-from session.mailbox import _LOCK, STATUS, open_locked, session_path
+from session.mailbox import LOCK, STATUS, open_locked, session_path
 
 __all__ = ["LIVE", "STALE", "UNKNOWN", "Session", "remove", "survey"]
 
@@ -103,7 +103,7 @@ def _examine(session_id: str, path: str) -> Session | None:
 
 def _find_client(path: str) -> tuple[str, int | None]:
     try:
-        descriptor = os.open(os.path.join(path, _LOCK), _OPEN)
+        descriptor = os.open(os.path.join(path, LOCK), _OPEN)
     except OSError:
         return UNKNOWN, None
     try:

@@ -11,7 +11,11 @@ import os
 import select
 import sys
 from contextlib import suppress
-from typing import Any
+from ctypes import CDLL
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from inotify_simple import INotify
 
 __all__ = ["POLL_MAX_MS", "POLL_MIN_MS", "Watch"]
 
@@ -72,8 +76,8 @@ class Watch:
         """Forget a descriptor."""
         self._poll.unregister(descriptor)
 
-    def wait(self, timeout_ms: float | None) -> None:
-        """Wait for an event, at most so long.
+    def wait(self, timeout_ms: float | None) -> bool:
+        """Wait for an event, at most so long; tell whether there was another one than a change.
 
         Where only looking helps, a wait is short after `reset`, and then twice as long each time.
         """
@@ -82,9 +86,14 @@ class Watch:
             limit, self._pause_ms = self._pause_ms, min(2 * self._pause_ms, POLL_MAX_MS)
         if timeout_ms is not None:
             limit = min(limit, timeout_ms)
-        for descriptor, _ in self._poll.poll(max(0, limit)):
-            if descriptor == self.descriptor:
-                self._drain()
+        events = self._poll.poll(max(0, limit))
+        return [descriptor for descriptor, _ in events] != [self.descriptor]
+
+    def drain(self) -> None:
+        """Forget what happened so far: whoever calls this looks next."""
+        if self.descriptor >= 0:
+            with suppress(BlockingIOError):
+                os.read(self.descriptor, 1 << 16)
 
     def reset(self) -> None:
         """Look often again: something happened."""
@@ -97,17 +106,18 @@ class Watch:
             self._inotify = None
         self.descriptor = -1
 
-    def _drain(self) -> None:
-        with suppress(BlockingIOError):  # another thread was here before
-            os.read(self.descriptor, 1 << 16)
 
-
-def _open_inotify() -> Any:
+def _open_inotify() -> INotify | None:
     if os.environ.get("TR_POLLING") or not sys.platform.startswith("linux"):
         return None
     try:
-        from inotify_simple import INotify
-
-        return INotify(nonblocking=True)
-    except (ImportError, OSError):  # not installed, or max_user_instances used up
+        import inotify_simple
+    except ImportError:
+        return None
+    if getattr(inotify_simple, "_libc", True) is None:
+        # It would have ldconfig look for the C library, in 10 ms; this process has loaded it.
+        inotify_simple._libc = CDLL(None, use_errno=True)
+    try:
+        return inotify_simple.INotify(nonblocking=True)
+    except OSError:  # max_user_instances used up
         return None

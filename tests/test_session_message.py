@@ -11,8 +11,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from session.errors import MessageError
+from session.mailbox import MESSAGE_MAX
 from session.message import (
-    MESSAGE_MAX,
     Request,
     Response,
     decode_request,

@@ -7,10 +7,12 @@ wrapped: a missing file is a `FileNotFoundError` with its path.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+# Type checkers take it for true, as typing's; importing typing would take as long as Python.
+TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import Any
 
 __all__ = [
     "ClosedFileError",
