@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from session.connection import Connection
 from session.errors import MessageError, SessionBusy, SessionError, SessionTimeout, WorkerError
 from session.mailbox import (
+    MESSAGE_MAX,
     PROGRESS,
     REQUEST,
     RESPONSE,
@@ -553,7 +554,9 @@ class PythonSession:
             except MessageError:
                 mailbox.remove(RESPONSE)
                 raise
-            if response.is_original or response.id in ("", self._pending.id):
+            # An id is optional; a response with neither it nor a command is to what is no request.
+            is_free = response.is_original or (response.command and not response.id)
+            if is_free or response.id == self._pending.id:
                 mailbox.remove(RESPONSE)  # none can have taken its place: no request came after it
                 self._pending, self._answered = None, response
                 if response.is_original and not self._is_original:
@@ -585,7 +588,10 @@ class PythonSession:
             # Of tensors it splits the names at commas only.
             are_tensors = all(map(self._connection.mailbox.has_tensor, names))
             params = ",".join(names) if are_tensors else request.parameters
-        return encode_request(request, _now(), params)
+        data = encode_request(request, _now(), params)
+        if len(data) > MESSAGE_MAX:
+            raise MessageError(f"a request of {len(data)} bytes, expected {MESSAGE_MAX} at most")
+        return data
 
     def _report(self) -> None:
         if self.on_progress is not None:
@@ -607,7 +613,12 @@ class PythonSession:
         names = response.tensors
         if response.is_original and self._connection.mailbox.has_tensor(response.result):
             names = (response.result,)
-        return tuple(self._connection.mailbox.take_tensor(name) for name in names)
+        try:
+            return tuple(map(self._connection.mailbox.take_tensor, names))
+        except FileNotFoundError as error:
+            raise WorkerError(
+                response.command, f"it names a tensor that is not there: {error}"
+            ) from error
 
     def _status(self) -> str | None:
         data = self._connection.mailbox.read(STATUS)

@@ -252,6 +252,7 @@ class Mailbox:
 
     def clear(self) -> None:
         """Remove all that a session that has ended left."""
+        os.fchmod(self.descriptor, 0o700)  # whatever was made of it
         for name in os.listdir(self.descriptor):
             if name != LOCK:
                 _remove_any(name, self.descriptor)

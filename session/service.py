@@ -139,10 +139,16 @@ class Service:
 
     def run(self) -> None:
         """Answer requests until the end."""
-        watch = Watch(self.mailbox.path, in_place=self._client is None)
+        try:
+            watch = Watch(self.mailbox.path, in_place=self._client is None)
+        except FileNotFoundError:  # the directory is gone already
+            return
         signal.signal(signal.SIGTERM, self._stop)
         if self._client is not None:
-            threading.Thread(target=self._end_with, args=(self._client,), daemon=True).start()
+            self._ending = threading.Thread(
+                target=self._end_with, args=(self._client,), daemon=True
+            )
+            self._ending.start()
         try:
             while (request := self._next_request(watch)) is not None:
                 self._answer(request)
@@ -158,7 +164,7 @@ class Service:
         while True:
             watch.drain()
             if self._client is not None and os.getppid() != self._client:
-                self._end_with(self._client)  # what comes now is for another client's worker
+                self._ending.join()  # what comes now is for another client's worker
             try:
                 request = self._take_request()
             except MessageError as error:

@@ -587,11 +587,12 @@ def test_removed_meanwhile(mailbox: Mailbox, path: Path) -> None:
     assert mailbox.read("m") is None
     assert mailbox.take("m") is None
     assert not mailbox.has_tensor("a")
-    for put in (
+    puts: list[Callable[[], None]] = [
         lambda: mailbox.put("m", b""),
         lambda: mailbox.put_tensor("a", filled(2, 4)),
         lambda: mailbox.put_tensor("a", filled(2)),
-    ):
+    ]
+    for put in puts:
         with pytest.raises(SessionError, match="the directory of the session is gone"):
             put()
     with pytest.raises(FileNotFoundError):
