@@ -279,8 +279,8 @@ class Mailbox:
 
     # -------------------------------------------------------------- messages
 
-    def put(self, name: str, data: bytes) -> None:
-        """Write a file, which appears whole."""
+    def put(self, name: str, data: bytes, is_event: bool = True) -> None:
+        """Write a file, which appears whole; where it is no event, wake nobody with it."""
         temporary = _private_name("tmp")
         try:
             descriptor = os.open(temporary, _CREATE, 0o600, dir_fd=self.descriptor)
@@ -293,7 +293,10 @@ class Mailbox:
                     written += os.write(descriptor, memoryview(data)[written:])
             finally:
                 os.close(descriptor)
-            self._publish(temporary, name)
+            if is_event or not self._link(temporary, name):
+                self._publish(temporary, name)
+            else:
+                self.remove(temporary)
         except BaseException:
             self.remove(temporary)
             raise
@@ -335,9 +338,10 @@ class Mailbox:
         return self._read(name, name)
 
     def _read(self, file: str, name: str) -> bytes | None:
-        descriptor = self._open(file, name)
-        if descriptor is None:
+        opened = self._open(file, name)
+        if opened is None:
             return None
+        descriptor, _ = opened
         try:
             data = os.read(descriptor, 1 << 16)
             if len(data) == 1 << 16:
@@ -382,7 +386,8 @@ class Mailbox:
             except FileNotFoundError as error:
                 raise self._gone() from error
         if file is None:
-            self.put(tensor_file(tag), tsr.writer.dumps(source))
+            # Of a tensor a message tells that follows.
+            self.put(tensor_file(tag), tsr.writer.dumps(source), is_event=False)
         else:
             self._publish_pages(file, tag)
 
@@ -432,39 +437,40 @@ class Mailbox:
         name = tensor_file(check_name("tag", tag))
         private = self._claim(name)
         try:
-            descriptor = None if private is None else self._open(private, name, os.O_RDWR)
-            if descriptor is None:
+            opened = None if private is None else self._open(private, name, os.O_RDWR)
+            if opened is None:
                 raise FileNotFoundError(
                     errno.ENOENT, os.strerror(errno.ENOENT), os.path.join(self.path, name)
                 )
-            return self._load(descriptor)
+            return self._load(*opened)
         finally:
             if private is not None:
                 self.remove(private)
 
-    def _load(self, descriptor: int) -> NDArray[Any]:
+    def _load(self, descriptor: int, status: os.stat_result) -> NDArray[Any]:
         import tsr.reader
 
-        status = os.fstat(descriptor)
         # Its writer keeps a file that has two names: this one, and that in the pool.
         if status.st_size >= _POOLED_BYTES and status.st_nlink == 2:
             return self._incoming.read(descriptor, status)
-        with open(descriptor, "rb", buffering=0) as file:
-            if status.st_size > _READ_BYTES:
+        if status.st_size > _READ_BYTES:
+            with open(descriptor, "rb", buffering=0) as file:
                 return tsr.reader.load(file, mmap_mode="c")
-            data = bytearray(status.st_size)
-            del data[file.readinto(data) :]
-            return tsr.reader.loads(data)
+        data = bytearray(status.st_size)
+        try:
+            del data[os.readv(descriptor, [data]) :]
+        finally:
+            os.close(descriptor)
+        return tsr.reader.loads(data)
 
     def _publish_pages(self, file: OutFile, tag: str) -> None:
-        temporary = _private_name("tmp")
+        temporary, name = _private_name("tmp"), tensor_file(tag)
         try:
-            os.link(
-                file.name, temporary, src_dir_fd=self.descriptor, dst_dir_fd=self.descriptor,
-                follow_symlinks=False,
-            )  # fmt: skip
+            # Readers are let in before there is a name to find it by.
             file.unlock()
-            self._publish(temporary, tensor_file(tag))
+            if not self._link(file.name, name):
+                self._link(file.name, temporary)
+                self._publish(temporary, name)
         except BaseException as error:
             self.remove(temporary)
             self._outgoing.drop(file)
@@ -501,6 +507,17 @@ class Mailbox:
             self.remove(name)
             self._move(temporary, name)
 
+    def _link(self, file: str, name: str) -> bool:
+        # Give a file another name, which is no event; tell whether that was free.
+        try:
+            os.link(
+                file, name, src_dir_fd=self.descriptor, dst_dir_fd=self.descriptor,
+                follow_symlinks=False,
+            )  # fmt: skip
+        except FileExistsError:
+            return False
+        return True
+
     def _claim(self, name: str) -> str | None:
         # Under a name of its own a file stays the one it is, whatever is published meanwhile.
         private = _private_name("tmp")
@@ -513,7 +530,9 @@ class Mailbox:
     def _move(self, old: str, new: str) -> None:
         os.rename(old, new, src_dir_fd=self.descriptor, dst_dir_fd=self.descriptor)
 
-    def _open(self, file: str, name: str, access: int = os.O_RDONLY) -> int | None:
+    def _open(
+        self, file: str, name: str, access: int = os.O_RDONLY
+    ) -> tuple[int, os.stat_result] | None:
         try:
             descriptor = os.open(file, _OPEN | access, dir_fd=self.descriptor)
         except FileNotFoundError:
@@ -524,11 +543,12 @@ class Mailbox:
                 self.remove(file)
                 raise MessageError(f"{name}: no regular file") from error
             raise
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
             os.close(descriptor)
             self.remove(file)
             raise MessageError(f"{name}: no regular file")
-        return descriptor
+        return descriptor, status
 
 
 class _GoneError(Exception):

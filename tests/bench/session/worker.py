@@ -14,11 +14,17 @@ class Worker(TechRenaissanceServer):
         if command == "echo":
             self.write_response("", parameters)
         elif command == "negate":
-            arrays = self.get_arrays(parameters, len(parameters.split()))
-            self.send_arrays(*(-array for array in arrays or ()))
+            self._negate(parameters)
         else:
             return False
         return True
+
+    def _negate(self, names: str) -> None:
+        import numpy as np
+
+        for array in self.get_arrays(names, len(names.split())) or ():
+            result = self.empty(array.shape, array.dtype)
+            self.send_arrays(np.negative(array, out=result))
 
 
 if __name__ == "__main__":
