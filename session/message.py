@@ -23,6 +23,10 @@ __all__ = [
     "split_names",
 ]
 
+# Control characters may stand in strings, as the original pastes them. json.loads would make a
+# decoder for each message.
+_decode_json = json.JSONDecoder(strict=False).decode
+
 # What stands around the original's fields, when quotes inside them are not escaped. One pattern
 # for all of it would take the square of a message's length to find that it does not match.
 _PASTED_HEAD = re.compile(r'\{\s*"cmd"\s*:\s*"')
@@ -165,7 +169,7 @@ def _load(data: bytes) -> dict[str, Any]:
     except UnicodeDecodeError as error:
         raise MessageError(f"a message that is no UTF-8: {_shown(data)}") from error
     try:
-        fields = json.loads(text, strict=False)
+        fields = _decode_json(text)
     except (ValueError, RecursionError) as error:
         fields = _pasted(text)
         if fields is None:

@@ -150,8 +150,11 @@ class Service:
             )
             self._ending.start()
         try:
-            while (request := self._next_request(watch)) is not None:
+            request = self._next_request(watch, has_looked=False)
+            while request is not None:
                 self._answer(request)
+                # What came since this request was taken has left an event, where events tell.
+                request = self._next_request(watch, has_looked=watch.descriptor >= 0)
         except _Stopped:
             self.log("terminated")
         if self.mailbox.is_there:
@@ -159,9 +162,12 @@ class Service:
         watch.close()
         self.mailbox.close()
 
-    def _next_request(self, watch: Watch) -> Request | None:
+    def _next_request(self, watch: Watch, has_looked: bool) -> Request | None:
         # The next one, None to end.
         while True:
+            if has_looked:
+                watch.wait(None)
+            has_looked = True
             watch.drain()
             if self._client is not None and os.getppid() != self._client:
                 self._ending.join()  # what comes now is for another client's worker
@@ -181,7 +187,6 @@ class Service:
                 return None
             if not self.mailbox.is_there or self._is_told_to_exit():
                 return None
-            watch.wait(None)
 
     def _take_request(self) -> Request | None:
         # The original's client takes its presence for being busy: it stays until it is answered.
