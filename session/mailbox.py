@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import DTypeLike, NDArray
 
-    from session.pages import Incoming, OutFile, Outgoing
+    from session.pages import Incoming, InFile, OutFile, Outgoing
     from tsr.buffers import ArrayObject
 
 __all__ = [
@@ -35,6 +35,7 @@ __all__ = [
     "REQUEST",
     "RESPONSE",
     "STATUS",
+    "Lent",
     "Mailbox",
     "check_name",
     "default_workspace",
@@ -293,9 +294,10 @@ class Mailbox:
                     written += os.write(descriptor, memoryview(data)[written:])
             finally:
                 os.close(descriptor)
-            if is_event or not self._link(temporary, name):
+            if is_event:
                 self._publish(temporary, name)
             else:
+                self._name(temporary, name)
                 self.remove(temporary)
         except BaseException:
             self.remove(temporary)
@@ -388,8 +390,15 @@ class Mailbox:
         if file is None:
             # Of a tensor a message tells that follows.
             self.put(tensor_file(tag), tsr.writer.dumps(source), is_event=False)
-        else:
-            self._publish_pages(file, tag)
+            return
+        try:
+            file.unlock()
+            self._name(file.name, tensor_file(tag))
+        except BaseException as error:
+            self._outgoing.drop(file)
+            if isinstance(error, FileNotFoundError):
+                raise self._gone() from error
+            raise
 
     def lend(self, shape: int | tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
         """Give an array to fill for `put_lent`; what is in it is any number."""
@@ -401,22 +410,45 @@ class Mailbox:
             array = self._outgoing.lend(shape, np.dtype(dtype))
         return np.empty(shape, dtype) if array is None else array
 
-    def find_lent(self, array: ArrayObject) -> OutFile | None:
-        """Find the file of an array that was lent; None if it is not one."""
-        import numpy as np
+    def find_lent(self, array: ArrayObject) -> Lent | None:
+        """Keep the pages of an array for `put_lent`, as they will be then.
 
-        if self._out is None or not isinstance(array, np.ndarray):
+        Returns
+        -------
+        Lent or None
+            None where the array fills neither what was lent nor a large tensor that was taken,
+            or is kept already.
+        """
+        if self._out is None and self._in is None:
             return None
-        return self._out.find(array)
+        from session.pages import find_file
 
-    def put_lent(self, tag: str, file: OutFile) -> None:
-        """Write a tensor that fills what was lent: as it stands, where nobody has it any more."""
-        if file.is_lent:
-            import tsr.reader
+        file = find_file(array, self._out, self._in)
+        if file is None:
+            return None
+        temporary = _private_name("tmp")
+        try:
+            file.link(temporary, self.descriptor)
+        except OSError:  # not on this system: it is copied
+            return None
+        return Lent(file, temporary)
 
-            self.put_tensor(tag, tsr.reader.loads(file.pages))
-        else:
-            self._publish_pages(file, tag)
+    def put_lent(self, tag: str, lent: Lent) -> None:
+        """Write a tensor that is on pages of its own: without a copy, if nobody has it any more."""
+        try:
+            if lent.file.is_lent:
+                import tsr.reader
+
+                self.put_tensor(tag, tsr.reader.loads(lent.file.pages))
+            else:
+                lent.file.unlock()
+                self._name(lent.name, tensor_file(tag))
+        finally:
+            self.forget_lent(lent)
+
+    def forget_lent(self, lent: Lent) -> None:
+        """Do not keep the pages any more."""
+        self.remove(lent.name)
 
     def take_tensor(self, tag: str) -> NDArray[Any]:
         """Read a tensor and remove its file.
@@ -455,6 +487,8 @@ class Mailbox:
             return self._incoming.read(descriptor, status)
         if status.st_size > _READ_BYTES:
             with open(descriptor, "rb", buffering=0) as file:
+                # For as long as the mapping lives: whoever writes it may keep this one, too.
+                fcntl.flock(descriptor, fcntl.LOCK_SH)
                 return tsr.reader.load(file, mmap_mode="c")
         data = bytearray(status.st_size)
         try:
@@ -462,21 +496,6 @@ class Mailbox:
         finally:
             os.close(descriptor)
         return tsr.reader.loads(data)
-
-    def _publish_pages(self, file: OutFile, tag: str) -> None:
-        temporary, name = _private_name("tmp"), tensor_file(tag)
-        try:
-            # Readers are let in before there is a name to find it by.
-            file.unlock()
-            if not self._link(file.name, name):
-                self._link(file.name, temporary)
-                self._publish(temporary, name)
-        except BaseException as error:
-            self.remove(temporary)
-            self._outgoing.drop(file)
-            if isinstance(error, FileNotFoundError):
-                raise self._gone() from error
-            raise
 
     @property
     def _outgoing(self) -> Outgoing:
@@ -507,16 +526,24 @@ class Mailbox:
             self.remove(name)
             self._move(temporary, name)
 
-    def _link(self, file: str, name: str) -> bool:
-        # Give a file another name, which is no event; tell whether that was free.
+    def _name(self, file: str, name: str) -> None:
+        # Give a file another name. That wakes nobody, unless there is a file of that name.
         try:
-            os.link(
-                file, name, src_dir_fd=self.descriptor, dst_dir_fd=self.descriptor,
-                follow_symlinks=False,
-            )  # fmt: skip
+            self._link(file, name)
         except FileExistsError:
-            return False
-        return True
+            temporary = _private_name("tmp")
+            self._link(file, temporary)
+            try:
+                self._publish(temporary, name)
+            except BaseException:
+                self.remove(temporary)
+                raise
+
+    def _link(self, file: str, name: str) -> None:
+        os.link(
+            file, name, src_dir_fd=self.descriptor, dst_dir_fd=self.descriptor,
+            follow_symlinks=False,
+        )  # fmt: skip
 
     def _claim(self, name: str) -> str | None:
         # Under a name of its own a file stays the one it is, whatever is published meanwhile.
@@ -549,6 +576,14 @@ class Mailbox:
             self.remove(file)
             raise MessageError(f"{name}: no regular file")
         return descriptor, status
+
+
+class Lent:
+    """Pages that are kept as they are: their file, and the name that keeps it."""
+
+    def __init__(self, file: InFile | OutFile, name: str) -> None:
+        self.file = file
+        self.name = name
 
 
 class _GoneError(Exception):

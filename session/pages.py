@@ -16,7 +16,7 @@ from contextlib import suppress
 from itertools import count
 from math import prod
 from threading import RLock
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
@@ -28,7 +28,10 @@ from tsr.layout import V1_HEADER_SIZE
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Incoming", "OutFile", "Outgoing"]
+__all__ = ["InFile", "Incoming", "OutFile", "Outgoing", "Place", "find_file"]
+
+# Where an array is: its address, and its bytes.
+Place: TypeAlias = tuple[int, int]
 
 # How many files a writer keeps at most; what more is under way at once goes to fresh ones.
 FILES_MAX = 8
@@ -36,6 +39,36 @@ FILES_MAX = 8
 _MAP_FLAGS = mmap.MAP_SHARED | getattr(mmap, "MAP_POPULATE", 0)
 
 _serial = count()
+
+
+def find_file(array: object, *keepers: Outgoing | Incoming | None) -> InFile | OutFile | None:
+    """Find the file whose pages an array fills, and have it hold the array.
+
+    Returns
+    -------
+    InFile, OutFile or None
+        None where there is none, and where it has another name already.
+
+    Raises
+    ------
+    UnsupportedError
+        The array has no encoding.
+    """
+    if not isinstance(array, np.ndarray) or not array.flags.c_contiguous:
+        return None
+    if array.dtype != array.dtype.newbyteorder("<"):
+        return None
+    place = _place(array)
+    found = (keeper.find(place) for keeper in keepers if keeper is not None)
+    file = next((file for file in found if file is not None and file.names == 1), None)
+    if file is not None:
+        file.pages[:V1_HEADER_SIZE] = build_header(array.dtype, array.shape)
+    return file
+
+
+def _place(array: NDArray[Any]) -> Place:
+    place: int = array.__array_interface__["data"][0]
+    return place, array.nbytes
 
 
 class Outgoing:
@@ -78,16 +111,9 @@ class Outgoing:
         file.lend(array)
         return array
 
-    def find(self, array: NDArray[Any]) -> OutFile | None:
-        """Find the lent file that an array fills; None where it is on none."""
-        if not array.flags.c_contiguous or array.dtype != array.dtype.newbyteorder("<"):
-            return None
-        place = array.__array_interface__["data"][0], array.nbytes
-        for file in self._files:
-            if file.lent_at == place:
-                file.pages[:V1_HEADER_SIZE] = build_header(array.dtype, array.shape)
-                return file
-        return None
+    def find(self, place: Place) -> OutFile | None:
+        """Find the file of a lent array that is there; None where there is none."""
+        return next((file for file in self._files if file.lent_at == place), None)
 
     def drop(self, file: OutFile) -> None:
         """Keep a file no longer; it stays for as long as it is published or mapped."""
@@ -127,8 +153,8 @@ class OutFile:
     name : str
     pages : mmap
         All of it.
-    lent_at : tuple of int or None
-        The address and the bytes of the array that is lent; None where none is.
+    lent_at : Place or None
+        Of the array that is lent; None where none is.
     """
 
     def __init__(self, directory: int) -> None:
@@ -139,8 +165,13 @@ class OutFile:
         )  # fmt: skip
         fcntl.flock(self._descriptor, fcntl.LOCK_EX)
         self.pages: mmap.mmap = None  # type: ignore[assignment] # `resize` comes at once
-        self.lent_at: tuple[int, int] | None = None
+        self.lent_at: Place | None = None
         self._lent: weakref.ref[NDArray[Any]] | None = None
+
+    @property
+    def names(self) -> int:
+        """How many names the file has in the directory; one that is published has two."""
+        return os.fstat(self._descriptor).st_nlink
 
     def resize(self, size: int) -> None:
         """Give the file another size, and all its pages."""
@@ -154,7 +185,7 @@ class OutFile:
         if self.lent_at is not None and self.is_lent:
             return False
         # One with a second name is published, and a reader has its lock before it has only one.
-        if os.fstat(self._descriptor).st_nlink != 1:
+        if self.names != 1:
             return False
         try:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -170,13 +201,17 @@ class OutFile:
 
     def lend(self, array: NDArray[Any]) -> None:
         """Take note of an array on the file's pages."""
-        self.lent_at = array.__array_interface__["data"][0], array.nbytes
+        self.lent_at = _place(array)
         self._lent = weakref.ref(array)
 
     @property
     def is_lent(self) -> bool:
         """Whether anybody still has the array that was lent, or a view of it."""
         return self._lent is not None and self._lent() is not None
+
+    def link(self, name: str, directory: int) -> None:
+        """Give the file another name: it is not written any more for as long as it has one."""
+        os.link(self.name, name, src_dir_fd=directory, dst_dir_fd=directory, follow_symlinks=False)
 
     def close(self) -> None:
         """Let go of the file."""
@@ -187,7 +222,7 @@ class Incoming:
     """The mappings that a reader keeps."""
 
     def __init__(self) -> None:
-        self._kept: dict[tuple[int, int], _Mapping] = {}
+        self._kept: dict[tuple[int, int], InFile] = {}
         _readers.add(self)
 
     def read(self, descriptor: int, status: os.stat_result) -> NDArray[Any]:
@@ -202,8 +237,12 @@ class Incoming:
                 os.close(descriptor)
             else:
                 self._prune()
-                self._kept[key] = kept = _Mapping(descriptor, status.st_size)
+                self._kept[key] = kept = InFile(descriptor, status.st_size)
             return kept.read()
+
+    def find(self, place: Place) -> InFile | None:
+        """Find the file of an array that is there; None where there is none."""
+        return next((kept for kept in self._kept.values() if kept.lent_at == place), None)
 
     def close(self) -> None:
         """Let go of the mappings; those that arrays are on, when the last array is gone."""
@@ -219,13 +258,22 @@ class Incoming:
                 kept.leave()
 
 
-class _Mapping:
-    """A file that was read, with the shared lock of it for as long as an array is on it."""
+class InFile:
+    """A file that was read, with its shared lock for as long as an array is on it.
+
+    Attributes
+    ----------
+    pages : mmap
+        All of it.
+    lent_at : Place or None
+        Of the array that was read.
+    """
 
     def __init__(self, descriptor: int, size: int) -> None:
         self._descriptor = descriptor
         self._arrays = 0
         self._is_left = False
+        self.lent_at: Place | None = None
         try:
             self.pages = mmap.mmap(descriptor, size, flags=_MAP_FLAGS)
         except BaseException:
@@ -233,11 +281,23 @@ class _Mapping:
             raise
 
     @property
+    def names(self) -> int:
+        """How many names the file has in the directory; one that is published has two."""
+        return os.fstat(self._descriptor).st_nlink
+
+    @property
     def is_current(self) -> bool:
+        """Whether its writer keeps the file, and in this size."""
         status = os.fstat(self._descriptor)
         return status.st_nlink > 0 and status.st_size == len(self.pages)
 
+    @property
+    def is_lent(self) -> bool:
+        """Whether anybody still has the array, or a view of it."""
+        return self._arrays > 0
+
     def read(self) -> NDArray[Any]:
+        """Give the array, and take the lock for it."""
         fcntl.flock(self._descriptor, fcntl.LOCK_SH)
         self._arrays += 1
         try:
@@ -245,10 +305,19 @@ class _Mapping:
         except BaseException:
             self._release()
             raise
+        self.lent_at = _place(array)
         weakref.finalize(array, self._release).atexit = False
         return array
 
+    def link(self, name: str, directory: int) -> None:
+        """Give the file another name: it is not written any more for as long as it has one."""
+        os.link(f"/proc/self/fd/{self._descriptor}", name, dst_dir_fd=directory)
+
+    def unlock(self) -> None:
+        """Leave the file to readers, which it is already."""
+
     def leave(self) -> None:
+        """Let go of the file, when the last array is gone."""
         self._is_left = True
         if not self._arrays:
             os.close(self._descriptor)

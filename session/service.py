@@ -27,9 +27,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from session.mailbox import Mailbox
+    from session.mailbox import Lent, Mailbox
     from session.message import Request
-    from session.pages import OutFile
     from tsr.buffers import ArrayObject
 
 __all__ = ["Service"]
@@ -71,7 +70,7 @@ class Service:
         self._request: Request | None = None
         self._result: tuple[str, str] | None = None
         self._sent: list[str] = []
-        self._lent: list[tuple[str, OutFile]] = []
+        self._lent: list[tuple[str, Lent]] = []
         self._reported = 0.0
 
     # -------------------------------------------------------------- for main_logic
@@ -106,11 +105,11 @@ class Service:
         name = f"result_{number}"
         if self._request is not None and self._request.is_original:
             name = f"r{number or ''}"
-        file = self.mailbox.find_lent(array)
-        if file is None or any(file is other for _, other in self._lent):
+        lent = self.mailbox.find_lent(array)
+        if lent is None:
             self.mailbox.put_tensor(name, array)
         else:  # main_logic has it still
-            self._lent.append((name, file))
+            self._lent.append((name, lent))
         self._sent.append(name)
 
     def respond(self, command: str, result: str) -> None:
@@ -207,8 +206,8 @@ class Service:
             is_known = self._main_logic(request.command, request.parameters)
             self._end_forked()
             if is_known or self._result is not None:
-                for name, file in self._lent:
-                    self.mailbox.put_lent(name, file)
+                for name, lent in self._lent:
+                    self.mailbox.put_lent(name, lent)
             else:
                 message = f"unknown command {request.command!r}"
         except Exception:
@@ -229,6 +228,8 @@ class Service:
             status, result = f"error: {message.strip().splitlines()[-1]}", "error"
             for name in self._sent:
                 self.mailbox.remove(tensor_file(name))
+            for _, lent in self._lent:
+                self.mailbox.forget_lent(lent)
         response = Response(
             command or request.command, result, message, () if message else tuple(self._sent),
             request.id, request.is_original,

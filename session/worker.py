@@ -109,7 +109,8 @@ class TechRenaissanceServer:
         -------
         list of ndarray or None
             float32, int8 or int32, writable and private; None if their number is another one, or
-            one is not there or not valid.
+            one is not there or not valid. To compute in place, and send a large one back, copies
+            nothing: see `empty`.
         """
         return self._service.take_arrays(params, count)
 
