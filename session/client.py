@@ -15,6 +15,7 @@ import time
 import weakref
 from contextlib import contextmanager, suppress
 from itertools import count
+from threading import Event, Lock
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from session.connection import Connection
@@ -124,6 +125,7 @@ class PythonSession:
         self._token = ""
         self._numbers = count(1)
         self._executor: ThreadPoolExecutor | None = None
+        self._submitting = Lock()
         # When the session is garbage or the interpreter ends.
         weakref.finalize(self, self._connection.end)
 
@@ -150,7 +152,7 @@ class PythonSession:
 
     def restart(self, timeout_ms: float | None = 10_000) -> None:
         """End the worker at once, start another one and wait until it is ready."""
-        self.terminate()
+        self._end()
         self.start()
         self.wait_until_ready(timeout_ms)
 
@@ -187,9 +189,20 @@ class PythonSession:
         return True
 
     def terminate(self) -> None:
-        """End the worker and its children at once, and remove what is left of the session."""
-        if self._connection.process is not None:
-            self._connection.process.kill()  # which ends the waits of other threads
+        """End the worker and its children at once, and remove what is left of the session.
+
+        What is submitted and not begun is cancelled.
+        """
+        with self._submitting:
+            executor, self._executor = self._executor, None
+        if executor is not None:
+            executor.shutdown(wait=False, cancel_futures=True)
+        self._end()
+
+    def _end(self) -> None:
+        process = self._connection.process
+        if process is not None:
+            process.kill()  # which ends the waits of other threads
         with self._connection.turn:
             self._connection.end()
             self._forget()
@@ -214,9 +227,8 @@ class PythonSession:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if self._executor is not None:
-            self._executor.shutdown(wait=error is None, cancel_futures=True)
-            self._executor = None
+        if error is None and self._executor is not None:
+            self._executor.shutdown()
         self.please_exit(_EXIT_MS if error is None else 1, ensure=True)
 
     # -------------------------------------------------------------- state
@@ -237,11 +249,14 @@ class PythonSession:
 
     def is_ready(self) -> bool:
         """Tell whether the worker waits for a request."""
-        return self.is_alive() and self._pending is None and self._status() is not None
+        status = self._status() if self.is_alive() and self._pending is None else ""
+        return status not in (None, "", "busy", "exiting")
 
     def is_busy(self) -> bool:
         """Tell whether the worker has a request that it has not answered yet."""
-        return self.is_alive() and self._pending is not None and not self.new_response()
+        return self.is_alive() and (
+            self._waits_elsewhere() or (self._pending is not None and not self.new_response())
+        )
 
     def wait_until_ready(self, timeout_ms: float | None = 10_000) -> bool:
         """Wait until the worker has started and takes requests.
@@ -266,6 +281,8 @@ class PythonSession:
 
     def new_response(self) -> bool:
         """Tell whether the response to the last request is there."""
+        if self._waits_elsewhere():
+            return False
         with self._connection.turn:
             self._look()
             return self._answered is not None
@@ -291,7 +308,8 @@ class PythonSession:
             The last request is not answered yet; one whose time is over is given up instead.
         WorkerDied
         """
-        command, _, parameters = message.strip().partition(" ")
+        command, *rest = message.split(None, 1) or [""]
+        parameters = "".join(rest)
         if not command:
             raise SessionError(f"request: got {message!r}, expected a command")
         with self._connection.turn:
@@ -449,7 +467,8 @@ class PythonSession:
         message : str
             As for `send_request`.
         *tensors : ndarray, torch.Tensor or array-like object
-            Sent before, and named behind the message, as `calculate` does.
+            Sent before, and named behind the message, as `calculate` does. Not to be changed until
+            the future is done.
         timeout_ms, as_torch
             As for `calculate`.
 
@@ -458,11 +477,7 @@ class PythonSession:
         concurrent.futures.Future
             Of the response's tensors if it has any, else of its text.
         """
-        if self._executor is None:
-            from concurrent.futures import ThreadPoolExecutor
-
-            self._executor = ThreadPoolExecutor(1, f"tr-session-{self._session_id}")
-        return self._executor.submit(self._request, message, tensors, timeout_ms, as_torch)
+        return self._submit(message, tensors, timeout_ms, as_torch, None)
 
     async def request(
         self,
@@ -471,14 +486,44 @@ class PythonSession:
         timeout_ms: float | None = None,
         as_torch: bool | None = None,
     ) -> Any:
-        """Do what `submit` does, for asyncio: no loop is blocked meanwhile."""
-        from asyncio import wrap_future
+        """Do what `submit` does, for asyncio: no loop is blocked meanwhile.
 
-        return await wrap_future(
-            self.submit(message, *tensors, timeout_ms=timeout_ms, as_torch=as_torch)
-        )
+        A request that is cancelled is given up within a second: the next one is made then.
+        """
+        from asyncio import CancelledError, wrap_future
+
+        given_up = Event()
+        try:
+            return await wrap_future(self._submit(message, tensors, timeout_ms, as_torch, given_up))
+        except CancelledError:
+            given_up.set()
+            raise
 
     # -------------------------------------------------------------- inside
+
+    def _waits_elsewhere(self) -> bool:
+        # Whether another thread has a request under way, and takes the response.
+        if not self._connection.turn.acquire(blocking=False):
+            return True
+        self._connection.turn.release()
+        return False
+
+    def _submit(
+        self,
+        message: str,
+        tensors: tuple[Any, ...],
+        timeout_ms: float | None,
+        as_torch: bool | None,
+        given_up: Event | None,
+    ) -> Future[Any]:
+        with self._submitting:
+            if self._executor is None:
+                from concurrent.futures import ThreadPoolExecutor
+
+                self._executor = ThreadPoolExecutor(1, f"tr-session-{self._session_id}")
+            return self._executor.submit(
+                self._request, message, tensors, timeout_ms, as_torch, given_up
+            )
 
     def _request(
         self,
@@ -486,10 +531,11 @@ class PythonSession:
         tensors: tuple[Any, ...],
         timeout_ms: float | None,
         as_torch: bool | None,
+        given_up: Event | None,
     ) -> Any:
         with self._exchange():
             self._send(message, tensors)
-            response = self._response(timeout_ms)
+            response = self._response(timeout_ms, given_up)
             text, arrays = self._text(response), self._arrays(response)
         if as_torch is None:
             as_torch = any(map(_is_torch, tensors))
@@ -507,7 +553,8 @@ class PythonSession:
     def _exchange(self) -> Iterator[None]:
         # A request and what answers it, as one: nothing is left for the next to find.
         with self._connection.turn:
-            before = self._pending
+            before, tags = self._pending, self._tags
+            self._tags = []
             try:
                 yield
             except BaseException:
@@ -516,24 +563,29 @@ class PythonSession:
                 raise
             finally:
                 self._discard()
+                self._tags = tags
 
     def _discard(self) -> None:
         # What of its tensors a request was answered without, or is not waited for any more. The
         # original's worker removes them itself, and ends where one is missing.
-        tags, self._tags = self._tags, []
         if not self._is_original:
             with suppress(SessionError):  # there is no worker any more
-                for tag in tags:
+                for tag in self._tags:
                     self._connection.mailbox.remove(tensor_file(tag))
 
-    def _response(self, timeout_ms: float | None) -> Response:
-        # That to the last request, once.
+    def _response(self, timeout_ms: float | None, given_up: Event | None = None) -> Response:
+        # That to the last request, once, unless it is given up.
+        def look() -> Response | None:
+            if given_up is not None and given_up.is_set():
+                raise SessionError("the request was given up")
+            return self._look()
+
         if self._pending is None and self._answered is None:
             raise SessionError("there is no request to wait for")
         if self._answered is None:
             command = self._pending.command if self._pending is not None else ""
             try:
-                self._connection.wait(self._look, timeout_ms, f"the response to {command!r}")
+                self._connection.wait(look, timeout_ms, f"the response to {command!r}")
             except SessionTimeout:
                 self._is_overdue = True
                 raise
@@ -557,8 +609,8 @@ class PythonSession:
             # An id is optional; a response with neither it nor a command is to what is no request.
             is_free = response.is_original or (response.command and not response.id)
             if is_free or response.id == self._pending.id:
-                mailbox.remove(RESPONSE)  # none can have taken its place: no request came after it
                 self._pending, self._answered = None, response
+                mailbox.remove(RESPONSE)  # none can have taken its place: no request came after it
                 if response.is_original and not self._is_original:
                     self._learn(True)
                 return response

@@ -13,6 +13,7 @@ import stat
 import time
 from contextlib import suppress
 from itertools import count
+from operator import index
 
 from session.errors import MessageError, SessionBusy, SessionError
 
@@ -20,7 +21,8 @@ from session.errors import MessageError, SessionBusy, SessionError
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from typing import Any
+    from collections.abc import Iterable
+    from typing import Any, SupportsIndex
 
     from numpy.typing import DTypeLike, NDArray
 
@@ -69,9 +71,6 @@ _ROOM_BYTES = 1 << 28
 
 # From here on the pages of a file are worth using again: fresh ones cost six times as much.
 _POOLED_BYTES = 1 << 20
-
-# Up to here a file is read; a larger one is mapped.
-_READ_BYTES = 1 << 17
 
 # A status that fits is written in place: no reader ever sees a part of so few bytes.
 _STATUS_BYTES = 8
@@ -315,9 +314,10 @@ class Mailbox:
             self._status = -1
         self.put(STATUS, line)
         if is_short:
-            self._status = os.open(
-                STATUS, os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW, dir_fd=self.descriptor
-            )
+            with suppress(FileNotFoundError):  # the directory is gone, which others will notice
+                self._status = os.open(
+                    STATUS, os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW, dir_fd=self.descriptor
+                )
 
     def take(self, name: str) -> bytes | None:
         """Read a file and remove it; None if it is not there."""
@@ -392,23 +392,28 @@ class Mailbox:
             self.put(tensor_file(tag), tsr.writer.dumps(source), is_event=False)
             return
         try:
-            file.unlock()
             self._name(file.name, tensor_file(tag))
+            file.unlock()
         except BaseException as error:
             self._outgoing.drop(file)
             if isinstance(error, FileNotFoundError):
                 raise self._gone() from error
             raise
 
-    def lend(self, shape: int | tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
+    def lend(
+        self, shape: SupportsIndex | Iterable[SupportsIndex], dtype: DTypeLike
+    ) -> NDArray[Any]:
         """Give an array to fill for `put_lent`; what is in it is any number."""
+        from typing import SupportsIndex
+
         import numpy as np
 
-        shape = (shape,) if isinstance(shape, int) else tuple(shape)
+        dims = (shape,) if isinstance(shape, SupportsIndex) else shape
+        sizes = tuple(map(index, dims))
         array = None
-        if np.prod(shape, dtype=float) * np.dtype(dtype).itemsize >= _POOLED_BYTES:
-            array = self._outgoing.lend(shape, np.dtype(dtype))
-        return np.empty(shape, dtype) if array is None else array
+        if np.prod(sizes, dtype=float) * np.dtype(dtype).itemsize >= _POOLED_BYTES:
+            array = self._outgoing.lend(sizes, np.dtype(dtype))
+        return np.empty(sizes, dtype) if array is None else array
 
     def find_lent(self, array: ArrayObject) -> Lent | None:
         """Keep the pages of an array for `put_lent`, as they will be then.
@@ -441,8 +446,8 @@ class Mailbox:
 
                 self.put_tensor(tag, tsr.reader.loads(lent.file.pages))
             else:
-                lent.file.unlock()
                 self._name(lent.name, tensor_file(tag))
+                lent.file.unlock()
         finally:
             self.forget_lent(lent)
 
@@ -482,20 +487,39 @@ class Mailbox:
     def _load(self, descriptor: int, status: os.stat_result) -> NDArray[Any]:
         import tsr.reader
 
-        # Its writer keeps a file that has two names: this one, and that in the pool.
-        if status.st_size >= _POOLED_BYTES and status.st_nlink == 2:
-            return self._incoming.read(descriptor, status)
-        if status.st_size > _READ_BYTES:
+        if status.st_size >= _POOLED_BYTES:
+            array = self._map(descriptor, status)
+            if array is not None:
+                return array
             with open(descriptor, "rb", buffering=0) as file:
-                # For as long as the mapping lives: whoever writes it may keep this one, too.
-                fcntl.flock(descriptor, fcntl.LOCK_SH)
-                return tsr.reader.load(file, mmap_mode="c")
+                return tsr.reader.load(file, mmap_mode=None)
         data = bytearray(status.st_size)
         try:
             del data[os.readv(descriptor, [data]) :]
         finally:
             os.close(descriptor)
         return tsr.reader.loads(data)
+
+    def _map(self, descriptor: int, status: os.stat_result) -> NDArray[Any] | None:
+        # None where this process has no descriptors left: a mapping needs one while it lives.
+        import mmap
+
+        import tsr.reader
+
+        try:
+            # A file that its writer keeps has two names: this one, and that in the pool.
+            if status.st_nlink == 2:
+                return self._incoming.read(descriptor, status)
+            # The lock goes with the mapping: whoever writes the file may keep this one, too.
+            fcntl.flock(descriptor, fcntl.LOCK_SH)
+            mapping = mmap.mmap(descriptor, status.st_size, access=mmap.ACCESS_COPY)
+        except OSError as error:
+            if error.errno in (errno.EMFILE, errno.ENFILE):
+                return None
+            os.close(descriptor)
+            raise
+        os.close(descriptor)
+        return tsr.reader.loads(mapping)
 
     @property
     def _outgoing(self) -> Outgoing:

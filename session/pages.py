@@ -131,7 +131,11 @@ class Outgoing:
                     self._resize(file, size)
                 return file
         if len(self._files) == FILES_MAX:
-            return None
+            # All are in use, or of another size: one that is not in use makes room.
+            idle = next((file for file in self._files if file.lock()), None)
+            if idle is None:
+                return None
+            self.drop(idle)
         file = OutFile(self._directory)
         self._files.append(file)
         self._resize(file, size)
@@ -226,9 +230,10 @@ class Incoming:
         _readers.add(self)
 
     def read(self, descriptor: int, status: os.stat_result) -> NDArray[Any]:
-        """Give the array that a file holds, on its pages; the descriptor is closed or kept.
+        """Give the array that a file holds, on its pages.
 
-        Whoever writes the file does not, for as long as the array lives.
+        Whoever writes the file does not, for as long as the array lives. The descriptor is closed
+        or kept, unless there is an OSError.
         """
         key = status.st_dev, status.st_ino
         with _forking:
@@ -274,11 +279,7 @@ class InFile:
         self._arrays = 0
         self._is_left = False
         self.lent_at: Place | None = None
-        try:
-            self.pages = mmap.mmap(descriptor, size, flags=_MAP_FLAGS)
-        except BaseException:
-            os.close(descriptor)
-            raise
+        self.pages = mmap.mmap(descriptor, size, flags=_MAP_FLAGS)
 
     @property
     def names(self) -> int:
@@ -298,9 +299,9 @@ class InFile:
 
     def read(self) -> NDArray[Any]:
         """Give the array, and take the lock for it."""
-        fcntl.flock(self._descriptor, fcntl.LOCK_SH)
         self._arrays += 1
         try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_SH)
             array = tsr.reader.loads(self.pages)
         except BaseException:
             self._release()

@@ -22,7 +22,7 @@ from session.mailbox import CLIENT_PID
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Process"]
+__all__ = ["Process", "open_pidfd"]
 
 # Whether a process has ended, without taking note of it.
 _ENDED = os.WEXITED | os.WNOHANG | os.WNOWAIT
@@ -33,7 +33,11 @@ _LOOK_MS = 50
 # What is kept of the worker's output.
 _TAIL_BYTES = 1 << 14
 
-_DEFAULT = "from session.default_worker import main; main()"
+# What lies in the current folder has no part in it.
+_DEFAULT = (
+    "import sys; sys.path[:] = filter(None, sys.path); "
+    "from session.default_worker import main; main()"
+)
 
 # What a package that is not installed needs to be found by its worker.
 _ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -76,7 +80,7 @@ class Process:
         except OSError as error:
             raise WorkerStartError(f"cannot start {sys.executable}: {error}") from error
         self.pid = self._popen.pid
-        self.descriptor = os.pidfd_open(self.pid) if hasattr(os, "pidfd_open") else -1
+        self.descriptor = open_pidfd(self.pid)
         self._ending = threading.Lock()
         self._tail = bytearray()
         output = self._popen.stdout
@@ -87,7 +91,12 @@ class Process:
             name=f"tr-output-{self.pid}",
             daemon=True,
         )
-        self._drainer.start()
+        try:
+            self._drainer.start()
+        except RuntimeError as error:  # no more threads
+            self.kill()
+            self.close()
+            raise WorkerStartError(f"cannot read what the worker prints: {error}") from error
 
     def is_alive(self) -> bool:
         """Tell whether the process runs."""
@@ -144,6 +153,22 @@ class Process:
             self.descriptor = -1
 
 
+def open_pidfd(pid: int) -> int:
+    """Open what is readable once a process has ended; -1 where the system has no such thing.
+
+    Raises
+    ------
+    ProcessLookupError
+        There is no such process.
+    """
+    try:
+        return os.pidfd_open(pid)
+    except ProcessLookupError:
+        raise
+    except (AttributeError, OSError):  # another system, an old kernel, or it is forbidden
+        return -1
+
+
 def _environment(workspace: str) -> dict[str, str]:
     environment = {**os.environ, "TR_WORKSPACE": workspace, CLIENT_PID: str(os.getpid())}
     if os.path.basename(_ROOT) not in ("site-packages", "dist-packages"):
@@ -158,5 +183,5 @@ def _drain(output: IO[bytes], tail: bytearray, show: Callable[[bytes], object]) 
         while chunk := os.read(output.fileno(), 1 << 16):
             tail += chunk
             del tail[:-_TAIL_BYTES]
-            with suppress(OSError, ValueError):  # stderr may be closed
+            with suppress(Exception):  # stderr may be closed, or anything that a program put there
                 show(chunk)

@@ -14,11 +14,12 @@ import sys
 import threading
 import time
 import traceback
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from session.errors import MessageError, SessionError
 from session.mailbox import PROGRESS, REQUEST, RESPONSE, STATUS, tensor_file
 from session.message import Response, decode_request, encode_response, split_names
+from session.process import open_pidfd
 from session.watch import Watch
 
 if TYPE_CHECKING:
@@ -65,6 +66,7 @@ class Service:
         self._main_logic = main_logic
         self._client = client
         self._debug = debug
+        self._client_end = -1
         self._pid = os.getpid()
         self._status = "ready"
         self._request: Request | None = None
@@ -72,6 +74,8 @@ class Service:
         self._sent: list[str] = []
         self._lent: list[tuple[str, Lent]] = []
         self._reported = 0.0
+        self._sending = threading.Lock()
+        self._unreadable = b""
 
     # -------------------------------------------------------------- for main_logic
 
@@ -99,18 +103,19 @@ class Service:
             return None
         return taken
 
-    def send(self, array: ArrayObject) -> None:
-        """Send a result under the next name."""
-        number = len(self._sent)
-        name = f"result_{number}"
-        if self._request is not None and self._request.is_original:
-            name = f"r{number or ''}"
-        lent = self.mailbox.find_lent(array)
-        if lent is None:
-            self.mailbox.put_tensor(name, array)
-        else:  # main_logic has it still
-            self._lent.append((name, lent))
-        self._sent.append(name)
+    def send(self, array: ArrayObject, is_given: bool) -> None:
+        """Send a result under the next name; what is given need not be copied."""
+        with self._sending:
+            number = len(self._sent)
+            name = f"result_{number}"
+            if self._request is not None and self._request.is_original:
+                name = f"r{number or ''}"
+            lent = self.mailbox.find_lent(array) if is_given else None
+            if lent is None:
+                self.mailbox.put_tensor(name, array)
+            else:  # main_logic has it still
+                self._lent.append((name, lent))
+            self._sent.append(name)
 
     def respond(self, command: str, result: str) -> None:
         """Say what the response is to be."""
@@ -126,7 +131,8 @@ class Service:
             return
         self._reported = now
         identity = self._request.id if self._request is not None else ""
-        fields = {"done": done, "total": total, "note": note, "id": identity}
+        # Numbers of numpy's are none of json's.
+        fields = {"done": float(done), "total": float(total), "note": note, "id": identity}
         self.mailbox.put(PROGRESS, json.dumps(fields).encode())
 
     def log(self, text: str) -> None:
@@ -144,9 +150,11 @@ class Service:
             return
         signal.signal(signal.SIGTERM, self._stop)
         if self._client is not None:
-            self._ending = threading.Thread(
-                target=self._end_with, args=(self._client,), daemon=True
-            )
+            try:
+                self._client_end = open_pidfd(self._client)
+            except ProcessLookupError:
+                self._end()
+            self._ending = threading.Thread(target=self._end_with_client, daemon=True)
             self._ending.start()
         try:
             request = self._next_request(watch, has_looked=False)
@@ -168,13 +176,12 @@ class Service:
                 watch.wait(None)
             has_looked = True
             watch.drain()
-            if self._client is not None and os.getppid() != self._client:
+            if self._is_orphaned():
                 self._ending.join()  # what comes now is for another client's worker
             try:
                 request = self._take_request()
             except MessageError as error:
                 self.log(str(error))
-                self.mailbox.remove(REQUEST)
                 response = Response("", "error", str(error))
                 self.mailbox.put(RESPONSE, encode_response(response, _now()))
                 continue
@@ -191,11 +198,23 @@ class Service:
         # The original's client takes its presence for being busy: it stays until it is answered.
         if self._client is None:
             data = self.mailbox.read(REQUEST)
-            request = None if data is None else decode_request(data)
+            request = None if data is None else self._decode_whole(data)
             if request is None or request.is_original:
                 return request
         data = self.mailbox.take(REQUEST)
         return None if data is None else decode_request(data)
+
+    def _decode_whole(self, data: bytes) -> Request | None:
+        # Who writes a request in place may not be done with it: it is none if it stays as it is.
+        try:
+            return decode_request(data)
+        except MessageError:
+            before, self._unreadable = self._unreadable, data or b" "
+            if before != self._unreadable:
+                return None
+            self._unreadable = b""
+            self.mailbox.remove(REQUEST)
+            raise
 
     def _answer(self, request: Request) -> None:
         self._request, self._result, self._sent, self._lent = request, None, [], []
@@ -205,7 +224,7 @@ class Service:
         try:
             is_known = self._main_logic(request.command, request.parameters)
             self._end_forked()
-            if is_known or self._result is not None:
+            if is_known or self._result is not None or self._sent:
                 for name, lent in self._lent:
                     self.mailbox.put_lent(name, lent)
             else:
@@ -251,20 +270,30 @@ class Service:
 
     # -------------------------------------------------------------- the end
 
-    def _end_with(self, client: int) -> None:
+    def _is_orphaned(self) -> bool:
+        # Whether the client is gone, where it is one of this package.
+        if self._client is None:
+            return False
+        if self._client_end < 0:
+            return os.getppid() != self._client
+        return bool(select.select([self._client_end], [], [], 0)[0])
+
+    def _end_with_client(self) -> None:
         # In a thread of its own: main_logic may take for ever.
+        if self._client_end >= 0:
+            select.select([self._client_end], [], [])
+        while not self._is_orphaned():
+            time.sleep(_ORPHAN_SECONDS)
+        self._end()
+
+    def _end(self) -> NoReturn:
+        # With all that main_logic has started.
         try:
-            descriptor = os.pidfd_open(client)
-        except (AttributeError, OSError):
-            while os.getppid() == client:
-                time.sleep(_ORPHAN_SECONDS)
-        else:
-            if os.getppid() == client:  # else it ended before it could be watched
-                select.select([descriptor], [], [])
-        self.mailbox.inherit()
-        if os.getpgrp() == os.getpid():
-            os.killpg(0, signal.SIGKILL)
-        os._exit(1)
+            self.mailbox.inherit()
+        finally:
+            if os.getpgrp() == os.getpid():
+                os.killpg(0, signal.SIGKILL)
+            os._exit(1)
 
     def _stop(self, number: int, frame: FrameType | None) -> None:
         if os.getpid() != self._pid:

@@ -10,6 +10,7 @@ import errno
 import os
 import select
 import sys
+import time
 from contextlib import suppress
 from ctypes import CDLL
 from typing import TYPE_CHECKING
@@ -22,6 +23,7 @@ __all__ = ["POLL_MAX_MS", "POLL_MIN_MS", "Watch"]
 # How often to look where nothing tells of changes: often after something happened, then seldom.
 POLL_MIN_MS = 32
 POLL_MAX_MS = 1024
+_POLL_SHARE = 1 / 8
 
 # Where events tell, look as often all the same: one may get lost.
 _AGAIN_MS = 1000
@@ -46,7 +48,7 @@ class Watch:
     def __init__(self, path: str, in_place: bool = False) -> None:
         self._path = path
         self._poll = select.poll()
-        self._pause_ms = POLL_MIN_MS
+        self._reset_at = time.monotonic()
         self._inotify = _open_inotify()
         try:
             self.expect(in_place)
@@ -72,18 +74,16 @@ class Watch:
         """Have this descriptor end a wait, too, when it is readable."""
         self._poll.register(descriptor, select.POLLIN)
 
-    def remove(self, descriptor: int) -> None:
-        """Forget a descriptor."""
-        self._poll.unregister(descriptor)
-
     def wait(self, timeout_ms: float | None) -> bool:
         """Wait for an event, at most so long; tell whether there was another one than a change.
 
-        Where only looking helps, a wait is short after `reset`, and then twice as long each time.
+        Where only looking helps, a wait is the longer, the longer ago `reset` is.
         """
         limit: float = _AGAIN_MS
         if self.descriptor < 0:
-            limit, self._pause_ms = self._pause_ms, min(2 * self._pause_ms, POLL_MAX_MS)
+            # No fixed sequence: two that wait for each other would look in turns for ever.
+            passed_ms = (time.monotonic() - self._reset_at) * 1000
+            limit = min(max(POLL_MIN_MS, passed_ms * _POLL_SHARE), POLL_MAX_MS)
         if timeout_ms is not None:
             limit = min(limit, timeout_ms)
         events = self._poll.poll(max(0, limit))
@@ -97,7 +97,7 @@ class Watch:
 
     def reset(self) -> None:
         """Look often again: something happened."""
-        self._pause_ms = POLL_MIN_MS
+        self._reset_at = time.monotonic()
 
     def close(self) -> None:
         """End the watch."""

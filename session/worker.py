@@ -109,8 +109,7 @@ class TechRenaissanceServer:
         -------
         list of ndarray or None
             float32, int8 or int32, writable and private; None if their number is another one, or
-            one is not there or not valid. To compute in place, and send a large one back, copies
-            nothing: see `empty`.
+            one is not there or not valid.
         """
         return self._service.take_arrays(params, count)
 
@@ -129,22 +128,32 @@ class TechRenaissanceServer:
         UnsupportedError
             One has no encoding.
         """
-        torch = sys.modules.get("torch")  # who has a tensor has imported it
-        for tensor in tensors:
-            if torch is not None and isinstance(tensor, torch.Tensor):
-                from tsr.torch import as_array
-
-                self.send_arrays(as_array(tensor))
-            else:
-                self.send_arrays(tensor)
+        self.send_arrays(*_as_arrays(tensors))
 
     def send_arrays(self, *arrays: ArrayObject) -> None:
         """Send results that are no tensors of torch, as `send_tensors` does."""
         for array in arrays:
-            self._service.send(array)
+            self._service.send(array, is_given=False)
+
+    def give_tensors(self, *tensors: torch.Tensor | ArrayObject) -> None:
+        """Send results that are not needed any more: large ones need not be copied.
+
+        Parameters
+        ----------
+        *tensors : torch.Tensor or ndarray
+            As for `send_tensors`. What `empty` or `get_arrays` gave goes as it is when
+            `main_logic` returns: do not change it any more.
+
+        Examples
+        --------
+        >>> (array,) = self.get_arrays(parameters, 1)
+        >>> self.give_tensors(np.negative(array, out=array))
+        """
+        for array in _as_arrays(tensors):
+            self._service.send(array, is_given=True)
 
     def empty(self, shape: int | tuple[int, ...], dtype: DTypeLike = "float32") -> NDArray[Any]:
-        """Give an array to compute a large result into: to send it then copies nothing.
+        """Give an array to compute a large result into: to `give_tensors` then copies nothing.
 
         Parameters
         ----------
@@ -155,14 +164,13 @@ class TechRenaissanceServer:
         Returns
         -------
         ndarray
-            Filled with anything. It is sent by `send_arrays`, or by `send_tensors` from
-            ``torch.from_numpy``, as it is when `main_logic` returns.
+            Filled with anything; ``torch.from_numpy`` makes a tensor of it.
 
         Examples
         --------
         >>> result = self.empty(a.shape)
         >>> np.multiply(a, b, out=result)
-        >>> self.send_arrays(result)
+        >>> self.give_tensors(result)
         """
         return self._service.mailbox.lend(shape, dtype)
 
@@ -191,3 +199,12 @@ class TechRenaissanceServer:
             What is being done.
         """
         self._service.report(done, total, note)
+
+
+def _as_arrays(tensors: tuple[Any, ...]) -> list[Any]:
+    torch = sys.modules.get("torch")  # who has a tensor has imported it
+    if torch is None:
+        return list(tensors)
+    from tsr.torch import as_array
+
+    return [as_array(each) if isinstance(each, torch.Tensor) else each for each in tensors]

@@ -340,3 +340,12 @@ def test_without_torch(tmp_path: Path) -> None:
         with pytest.raises(WorkerError, match=r"MissingExtraError: .*tsr-codec\[torch\]"):
             ask(session, "conv_k3_s1_p0", image, image)
         np.testing.assert_array_equal(ask(session, "square", image), image)
+
+
+def test_current_folder_has_no_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Modules in the current folder do not take the place of the worker's own."""
+    for name in ("json.py", "session.py"):
+        (tmp_path / name).write_text("raise SystemExit('the wrong one')")
+    monkeypatch.chdir(tmp_path)
+    with PythonSession(quiet_mode=True, workspace=tmp_path / "workspace") as session:
+        assert session.fetch_response("hello world") == "Hello World"

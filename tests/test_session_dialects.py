@@ -97,6 +97,21 @@ def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Start]:
         client.close()
 
 
+def test_client_writes_in_place(start: Start, way: str) -> None:
+    """A request that is not yet whole is waited for, and one that stays broken is answered."""
+    client = start()
+    with client.request.open("w") as file:
+        for part in ('{"cmd": "hello"', ', "params"', ': "world"}'):
+            file.write(part)
+            file.flush()
+            time.sleep(0.01)
+    assert client.read() == "Hello World"
+    client.request.write_text("nonsense")
+    assert poll_until(client.response.exists)
+    client.response.unlink()
+    assert client.fetch("hello", "again") == "Hello Again"
+
+
 def test_client_text(start: Start, way: str) -> None:
     """Text goes there and back, as its client can write and read it."""
     client = start()

@@ -6,14 +6,18 @@ After each test nothing may be left of its sessions: no process, file, descripto
 from __future__ import annotations
 
 import ast
+import asyncio
 import gc
 import os
+import shutil
 import signal
 import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -288,6 +292,22 @@ def test_prints_while_the_client_exits(tmp_path: Path, workspace: Path, quiet: b
         assert lines_of(client) == ["end"]
 
 
+def test_prints_to_what_cannot_show(tmp_path: Path, workspace: Path) -> None:
+    """A stderr of the program's own that fails does not end what the worker prints."""
+    code = """
+    class Broken:
+        def write(self, text): raise RuntimeError
+        def flush(self): pass
+    sys.stderr = Broken()
+    session.start(); session.wait_until_ready()
+    for number in range(3):
+        say(session.fetch_response("do print('x', flush=True); self.write_response('', 'printed')"))
+    session.terminate()
+    """
+    client = start_client(code, write_worker(tmp_path), workspace, quiet=False)
+    assert lines_of(client) == ["printed"] * 3
+
+
 def test_prints_no_text(start: Start) -> None:
     """Bytes that are no text do no harm."""
     session = start()
@@ -428,6 +448,22 @@ def test_client_killed(tmp_path: Path, workspace: Path, number: int, code: str) 
     client.communicate(timeout=SECONDS)
     eventually(lambda: not processes_of(workspace) and not list(workspace.glob("*/*")))
     print(f"gone in {(time.perf_counter() - begin) * 1e3:.0f} ms")
+
+
+@pytest.mark.parametrize("code", [FOR_EVER, ""])
+def test_client_killed_and_nothing_removable(tmp_path: Path, workspace: Path, code: str) -> None:
+    """A worker ends with its client even where it cannot remove the directory."""
+    send = f"session.send_request({do(code)!r}); say('up')" if code else "say('up')"
+    client = start_client(UP.replace("say('up')", send), write_worker(tmp_path), workspace)
+    assert first_line_of(client) == "up"
+    folder = next(workspace.glob("*/*"))
+    moved = folder.rename(folder.with_name("moved"))
+    folder.symlink_to(moved)  # no rmdir removes this
+    client.kill()
+    client.communicate(timeout=SECONDS)
+    eventually(lambda: not processes_of(workspace))
+    shutil.rmtree(moved)
+    folder.unlink()
 
 
 @pytest.mark.parametrize("delay_ms", [0, 30, 60, 120])
@@ -720,6 +756,63 @@ def test_late_tensor(start: Start, size: int) -> None:
         with pytest.raises(SessionTimeout):
             session.fetch_tensor(late, 20)
         np.testing.assert_array_equal(session.calculate("double", array), array * 2)
+
+
+def test_busy_beside_a_thread(start: Start) -> None:
+    """While another thread waits for a response, questions are answered at once."""
+    session = start()
+    future = session.submit("slow 1 answer")
+    until(session, "busy")
+    begin = time.monotonic()
+    assert session.is_busy()
+    assert not session.is_ready()
+    assert not session.new_response()
+    assert not future.done()
+    assert time.monotonic() - begin < 0.5
+    assert future.result() == "answer"
+    eventually(session.is_ready)
+    assert not session.is_busy()
+
+
+def test_not_ready_while_it_works(start: Start) -> None:
+    """A worker that works on a request that was given up is not ready."""
+    session = start()
+    with pytest.raises(SessionTimeout):
+        session.fetch_response("slow 1", 20)
+    until(session, "busy")
+    assert not session.is_ready()
+    eventually(session.is_ready)
+
+
+def test_end_of_the_block_waits(tmp_path: Path, workspace: Path) -> None:
+    """What was submitted is done when the block ends, and cancelled when an error ends it."""
+    worker = write_worker(tmp_path)
+    with PythonSession(worker, "s", True, workspace=workspace) as session:
+        futures = [session.submit(f"slow 0.05 {number}") for number in range(4)]
+    assert [future.result() for future in futures] == ["0", "1", "2", "3"]
+    with (
+        suppress(ZeroDivisionError),
+        PythonSession(worker, "s", True, workspace=workspace) as session,
+    ):
+        futures = [session.submit("slow 0.2") for _ in range(4)]
+        raise ZeroDivisionError
+    assert futures[-1].cancelled()
+
+
+def test_cancelled_in_asyncio(start: Start) -> None:
+    """A request that asyncio gives up does not hold up the next one."""
+    session = start()
+
+    async def requests() -> Any:
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(session.request("slow 0.1 late"), 0.02)
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(session.request(do(FOR_EVER)), 0.3)
+        session.terminate()
+        session.start()
+        return await session.request("echo next")
+
+    assert asyncio.run(requests()) == "next"
 
 
 def test_refused_request_leaves_the_pending_one(start: Start) -> None:

@@ -363,6 +363,13 @@ def test_broken_request(session: PythonSession, data: bytes) -> None:
     assert b'"result": "error"' in answer_in(session)
 
 
+def test_broken_request_before_one(session: PythonSession) -> None:
+    """A request that is none does not take the next one with it."""
+    for number in range(100):
+        plant(Path(session.session_dir, "request.json"), b"nonsense")
+        assert session.fetch_response(f"echo {number}") == str(number)
+
+
 @pytest.mark.parametrize("data", BROKEN)
 def test_broken_response(session: PythonSession, data: bytes) -> None:
     """A response that is none is an error that says why, once."""

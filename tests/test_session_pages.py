@@ -252,7 +252,7 @@ import numpy as np
 kept = []
 def send(worker, array, keep):
     if keep: kept.append(array)
-    worker.send_arrays(array)
+    worker.give_tensors(array)
 """
 
 
@@ -283,12 +283,77 @@ def test_results_stay(start: Start, make: str, keep: bool) -> None:
     assert all((result == 99).all() for result in results)
 
 
+@pytest.mark.parametrize("size", [3, LARGE])
+@pytest.mark.parametrize("make", ["self.empty({size})", "self.get_arrays('a', 1)[0]"])
+def test_what_is_sent_is_sent(start: Start, make: str, size: int) -> None:
+    """An array that is sent, and not given, is sent as it is then, whatever comes next."""
+    session = start()
+    session.send_tensor(np.zeros(size, np.float32), "a")
+    request = f"""
+        array = {make.format(size=size)}
+        for value in range(3):
+            array[:] = value
+            self.send_arrays(array)
+        array[:] = 9
+        """
+    for value, result in enumerate(session.fetch_tensor(do(request))):
+        assert (result == value).all()
+
+
+def test_sent_by_threads(start: Start) -> None:
+    """Results that several threads send at once are all there."""
+    session = start("import numpy as np")
+    request = f"""
+        def send(value): self.send_arrays(np.full({LARGE}, value, np.int32))
+        threads = [threading.Thread(target=send, args=(value,)) for value in range(6)]
+        for thread in threads: thread.start()
+        for thread in threads: thread.join()
+        """
+    for _ in range(5):
+        results = session.fetch_tensor(do(request))
+        assert sorted(result.min() for result in results) == list(range(6))
+        assert all(result.min() == result.max() for result in results)
+
+
+LIMITED = f"""
+import resource, sys
+import numpy as np
+from session.mailbox import Mailbox
+resource.setrlimit(resource.RLIMIT_NOFILE, (40, 40))
+mailbox = Mailbox(sys.argv[1])
+results = []
+for value in range(60):
+    mailbox.put_tensor("a", np.full({LARGE}, value, np.float32))
+    results.append(mailbox.take_tensor("a"))
+print(all((result == value).all() for value, result in enumerate(results)))
+results.clear()
+mailbox.destroy()
+"""
+
+
+def test_more_results_than_descriptors(tmp_path: Path) -> None:
+    """Results are as many as the memory holds, not as many as files may be open."""
+    assert run(LIMITED, tmp_path / "box") == "True\n"
+
+
+def test_far_sizes_make_room(mailbox: Mailbox) -> None:
+    """Where all files are of another size, those that nobody uses make room."""
+    arrays = [filled(mailbox, value, 4 * LARGE) for value in range(8)]
+    before = pool(mailbox)
+    filled(mailbox, 1)
+    assert pool(mailbox) == before  # all are in use
+    arrays.clear()
+    filled(mailbox, 1)
+    assert len(pool(mailbox) - before) == 1
+    assert len(pool(mailbox)) == 8
+
+
 def test_an_error_sends_nothing(start: Start) -> None:
     """What was sent before a request failed is not there afterwards, and is used again."""
     session = start()
     request = f"""
-        self.send_arrays(self.empty({LARGE}))
-        self.send_arrays(self.get_arrays('a', 1)[0])
+        self.give_tensors(self.empty({LARGE}))
+        self.give_tensors(self.get_arrays('a', 1)[0])
         raise ValueError
         """
     for _ in range(10):
@@ -306,8 +371,8 @@ def test_torch(start: Start) -> None:
     request = f"""
         a = self.get_tensors('a', 1)[0]
         out = torch.from_numpy(self.empty((512, {LARGE} // 512)))
-        self.send_tensors(torch.mul(a, 2, out=out))
-        self.send_tensors(a.neg_())
+        self.give_tensors(torch.mul(a, 2, out=out))
+        self.give_tensors(a.neg_())
         """
     values = torch.arange(LARGE, dtype=torch.float32).reshape(512, -1)
     session.send_tensor(values, "a")

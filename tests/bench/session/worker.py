@@ -23,7 +23,7 @@ class Worker(TechRenaissanceServer):
         import numpy as np
 
         for array in self.get_arrays(names, len(names.split())) or ():
-            self.send_arrays(np.negative(array, out=array))
+            self.give_tensors(np.negative(array, out=array))
 
 
 if __name__ == "__main__":
