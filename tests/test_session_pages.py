@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from session import WorkerError
 from session.mailbox import Mailbox
-from tests.peers import run
+from tests.peers import can_unshare, descriptors, run
 from tests.session_workers import Start, a_workspace, do, no_hang, starter
 from tsr import UnsupportedError, dumps
 
@@ -336,6 +336,40 @@ def test_more_results_than_descriptors(tmp_path: Path) -> None:
     assert run(LIMITED, tmp_path / "box") == "True\n"
 
 
+FULL = f"""
+import errno, os, sys
+import numpy as np
+from session.mailbox import Mailbox
+mailbox = Mailbox(sys.argv[1])
+
+def send(shape, value):
+    try:
+        array = mailbox.lend(shape, "float32")
+    except OSError as error:
+        return errno.errorcode[error.errno]
+    array[:] = value
+    lent = mailbox.find_lent(array)
+    del array
+    mailbox.put_lent("a", lent)
+    return (mailbox.take_tensor("a") == value).all()
+
+first = mailbox.lend({LARGE}, "float32")
+first[:] = 1
+for value in range(3):
+    print(send({LARGE}, value), send({LARGE * 16}, value), (first == 1).all())
+print(len(os.listdir(mailbox.path)))
+mailbox.destroy()
+"""
+
+
+@pytest.mark.skipif(not can_unshare(), reason="the system lets nobody have mounts of their own")
+def test_no_room(tmp_path: Path) -> None:
+    """Where there is no room for an array there is an error, and what there was stays in use."""
+    mount = f"mount -t tmpfs -o size=6m tmpfs '{tmp_path}'"
+    output = run(FULL, tmp_path / "box", setup=mount).splitlines()
+    assert output == [*["True ENOSPC True"] * 3, "1"]
+
+
 def test_far_sizes_make_room(mailbox: Mailbox) -> None:
     """Where all files are of another size, those that nobody uses make room."""
     arrays = [filled(mailbox, value, 4 * LARGE) for value in range(8)]
@@ -346,6 +380,16 @@ def test_far_sizes_make_room(mailbox: Mailbox) -> None:
     filled(mailbox, 1)
     assert len(pool(mailbox) - before) == 1
     assert len(pool(mailbox)) == 8
+
+
+def test_mappings_are_few(mailbox: Mailbox) -> None:
+    """Of tensors of ever other sizes only the files that are kept stay mapped."""
+    for turn in range(40):
+        mailbox.put_tensor("a", np.full(LARGE * (1 + turn * 3 % 5), turn, np.int32))
+        assert (mailbox.take_tensor("a") == turn).all()
+    here = [link for link in descriptors() if link.startswith(mailbox.path + "/")]
+    # Of each file that of the writer and of the reader, and those of their mappings.
+    assert len(here) <= 4 * len(pool(mailbox))
 
 
 def test_an_error_sends_nothing(start: Start) -> None:
@@ -462,8 +506,8 @@ def test_threads(mailbox: Mailbox) -> None:
     ending = threading.Event()
 
     def drop() -> None:
-        while not ending.is_set():
-            if dropped:
+        while not ending.wait(0.0001):  # which lets the others go on
+            while dropped:
                 dropped.pop()
             gc.collect(0)
 

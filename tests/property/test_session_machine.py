@@ -57,7 +57,7 @@ pytestmark = pytest.mark.skipif(
 
 # How many sequences are tried with events, and by polling, which takes longer; and how long ones.
 IS_NIGHTLY = os.environ.get("HYPOTHESIS_PROFILE") == "nightly"
-EXAMPLES = {"": 500, "1": 100} if IS_NIGHTLY else {"": 12, "1": 4}
+EXAMPLES = {"": 500, "1": 100} if IS_NIGHTLY else {"": 24, "1": 8}
 STEPS = 40 if IS_NIGHTLY else 30
 
 # What an answer may take; only a worker that is stopped lets it pass.
@@ -317,7 +317,7 @@ class Session(RuleBasedStateMachine):
     @precondition(is_started)
     @rule(size=SIZES, other=SIZES)
     def several(self, size: int, other: int) -> None:
-        """Exchange several tensors, under tags, of which one result is on pages that were lent."""
+        """Exchange several tensors, under tags; results are computed into, in place, and sent."""
         self.serial += 1
         number, timeout_ms = self.serial, self.patience_ms
         a, b = np.full(size, number, np.int32), np.full((other, 1), -number, np.float32)
@@ -326,7 +326,8 @@ class Session(RuleBasedStateMachine):
             out = self.empty(a.shape, a.dtype)
             out[...] = 2 * a
             b *= 3
-            self.send_arrays(out, b, a)
+            self.give_tensors(out, b)
+            self.send_arrays(a)
             """)
 
         def exchange() -> Any:
@@ -391,11 +392,11 @@ class Session(RuleBasedStateMachine):
     @precondition(is_started)
     @rule(moment=MOMENTS)
     def terminate_meanwhile(self, moment: float) -> None:
-        """End the worker while a request in the background waits for it."""
+        """End the worker while a request in the background waits for it, or has not begun."""
         future = self.session.submit("slow 3600 x")
         time.sleep(moment)
         self.session.terminate()
-        assert isinstance(future.exception(SECONDS), SessionError)
+        assert future.cancelled() or isinstance(future.exception(SECONDS), SessionError)
         self.assert_ended()
 
     # ------------------------------------------------------------ requests in steps
