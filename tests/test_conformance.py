@@ -5,10 +5,13 @@ from __future__ import annotations
 import shutil
 import sys
 from pathlib import Path
+from random import Random
 
 import pytest
 
 from spec.conformance.__main__ import main
+from spec.conformance.mutation import mutated
+from spec.conformance.vectors import cases
 
 PYTHON = sys.executable
 CODEC = [PYTHON, "-m", "spec.conformance.codec"]
@@ -129,6 +132,24 @@ def test_disagreement(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert f"{len(kept)} disagreements" in output
     assert kept
     assert all(str(path) in output for path in kept[:1])
+
+
+def test_mutation() -> None:
+    """Anything can be mutated, again and again; the same choices lead to the same result."""
+    vectors = [case.data for case in cases() if len(case.data) <= 512]
+    for seed in range(2000):
+        random = Random(seed)  # noqa: S311 - no secret
+        vector = random.choice(vectors)
+        noise = random.randbytes(random.randrange(300))
+        first = random.choice([b"", noise, b"TSR4" + noise, vector, vector[: len(noise)]])
+        state = random.getstate()
+        data = first
+        for _ in range(3):
+            before, data = data, mutated(data, random)
+            assert type(data) is bytes
+            assert data != before
+        random.setstate(state)
+        assert mutated(mutated(mutated(first, random), random), random) == data
 
 
 @pytest.mark.parametrize("arguments", [[], ["--mutated", "x", "true"], ["--format", "npy", "true"]])

@@ -1,14 +1,16 @@
 """A seed -> an endless sequence of files, each one or more steps away from one of the vectors.
 
-A step edits a field, a bit, a payload, a compressed stream, the size or the order of things. What
-follows from the edited fields (products, sizes, offsets, checksums) is often put right again:
-otherwise the first wrong sum would hide all that a reader does behind it.
+`mutated` makes the same steps from any bytes: whole files, parts of one, or nothing like one.
+Nothing is raised. A step edits a field, a bit, a payload, a compressed stream, the size or the
+order of things. What follows from the edited fields (products, sizes, offsets, checksums) is often
+put right again: otherwise the first wrong sum would hide all that a reader does behind it.
 """
 
 from __future__ import annotations
 
 import struct
 import zlib
+from functools import cache
 from math import prod
 from random import Random
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
@@ -19,7 +21,7 @@ from spec.generator.deflate import Blocks, stream_header, zlib_stream
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-__all__ = ["mutated_files"]
+__all__ = ["mutated", "mutated_files"]
 
 _T = TypeVar("_T")
 
@@ -68,23 +70,138 @@ def mutated_files(seed: int, formats: Sequence[str] = ("v1", "tsr4")) -> Iterato
     formats : sequence of {"v1", "tsr4"}
         Those of the files that are edited.
     """
-    mutator = _Mutator(Random(seed), formats)  # noqa: S311 - nothing here is a secret
+    random = Random(seed)  # noqa: S311 - nothing here is a secret
+    mutator = _Mutator(random, _materials(random, formats))
     while True:
         yield mutator.file()
 
 
-class _Mutator:
-    def __init__(self, random: Random, formats: Sequence[str]) -> None:
+def mutated(data: bytes, random: Random) -> bytes:
+    """Make one file from another: a few steps away from it, and never the same.
+
+    The first call makes what all share, in less than a second; each takes about 0.1 ms.
+
+    Parameters
+    ----------
+    data : bytes
+        Anything; what begins with ``TSR4`` is edited as TSR4, all else as TSR v1.
+    random : random.Random
+        Decides what is done: the same state leads to the same result.
+    """
+    return _Mutator(random, _shared_materials()).mutated(data)
+
+
+class _Materials(NamedTuple):
+    # Files and streams that steps start from or take pieces of.
+    sources: list[bytes]
+    streams: list[tuple[bytes, int]]
+
+
+@cache
+def _shared_materials() -> _Materials:
+    return _materials(Random(0), ("v1", "tsr4"))  # noqa: S311 - as above
+
+
+def _materials(random: Random, formats: Sequence[str]) -> _Materials:
+    inputs = list(cases(formats))
+    valid = [case.data for case in inputs if case.expected.kind == "accepted"]
+    # Valid ones lead farther, and small ones are sooner done.
+    sources = [
+        *(data for data in valid if len(data) <= _SIZE_MAX),
+        *(data for data in valid if len(data) <= 512 for _ in range(8)),
+        *(case.data for case in inputs if len(case.data) <= 512),
+    ]
+    streams = _Streams(random)
+    return _Materials(sources, [streams.new() for _ in range(_STREAMS)])
+
+
+class _Choices:
+    def __init__(self, random: Random) -> None:
         self._random = random
-        inputs = list(cases(formats))
-        valid = [case.data for case in inputs if case.expected.kind == "accepted"]
-        # Valid ones lead farther, and small ones are sooner done.
-        self._sources = [
-            *(data for data in valid if len(data) <= _SIZE_MAX),
-            *(data for data in valid if len(data) <= 512 for _ in range(8)),
-            *(case.data for case in inputs if len(case.data) <= 512),
-        ]
-        self._streams = [self._new_stream() for _ in range(_STREAMS)]
+
+    def _any(self, choices: Sequence[_T]) -> _T:
+        # random.choice takes three times as long.
+        return choices[int(self._random.random() * len(choices))]
+
+    def _below(self, end: int) -> int:
+        return int(self._random.random() * end)
+
+
+class _Streams(_Choices):
+    # Streams of every kind, and what they inflate to: neither need be valid or right.
+
+    def new(self) -> tuple[bytes, int]:
+        kind = self._below(5)
+        data = self._elements()
+        if kind == 0:
+            encoder = zlib.compressobj(
+                self._below(10),
+                zlib.DEFLATED,
+                9 + self._below(7),
+                1 + self._below(9),
+                self._below(5),
+            )
+            return encoder.compress(data) + encoder.flush(), len(data)
+        if kind == 1:
+            return self._matches()
+        if kind == 2:
+            blocks = Blocks().run(self._below(6), last=False).stored(data)
+            return zlib_stream(blocks, b""), 1 + len(data)
+        if kind == 3:
+            return self._short(), 1 + self._below(4)
+        # Bits that mean anything, behind the header of a block.
+        body = bytes([self._below(256) & ~7 | self._any((3, 5, 5, 5))]) + self._random.randbytes(
+            8 + self._below(60)
+        )
+        return stream_header() + body, 1 + self._below(64)
+
+    def _short(self) -> bytes:
+        # Few bytes, and a part of a stream that is cut or broken in them.
+        blocks = Blocks().fixed([self._below(256), 256]).packed()
+        body = self._any((blocks, blocks, self._random.randbytes(self._below(12)), bytes(8)))
+        return (self.header() + body)[: self._below(14)]
+
+    def header(self) -> bytes:
+        """Make the start of a stream, with the right check bits but for one in eight."""
+        header = stream_header(
+            method=self._any((8, 8, 8, 8, 8, 7, 9, self._below(16))),
+            window=self._any((7, 7, 7, 0, 8, self._below(16))),
+            level=self._below(4),
+            dictionary=self._random.random() < 0.3,
+        )
+        wrong = self._random.random() < 0.125
+        return bytes([header[0], header[1] ^ wrong << self._below(8)])
+
+    def _elements(self) -> bytes:
+        size = 1 + self._below(self._any((4, 40, 600)))
+        return bytes(self._below(self._any((2, 256))) for _ in range(size))
+
+    def _matches(self) -> tuple[bytes, int]:
+        # Bytes and matches in the fixed codes, or in codes made for them.
+        symbols: list[int | tuple[int, int]] = [self._below(256) for _ in range(1 + self._below(4))]
+        size = len(symbols)
+        for _ in range(self._below(12)):
+            length = 3 + self._below(self._any((4, 255)))
+            symbols.append((length, 1 + self._below(size + self._any((0, 0, 0, 2)))))
+            size += length
+        symbols.append(256)
+        if self._random.random() < 0.5:
+            return zlib_stream(Blocks().fixed(symbols), b""), size
+        distances = [self._any((0, 5, 5, 5)) for _ in range(30)]
+        lengths = [self._any((9, 7, 7)) % 8 for _ in range(286)]
+        for symbol in symbols:
+            if isinstance(symbol, int):
+                lengths[symbol] = 5
+        try:
+            return zlib_stream(Blocks().dynamic(symbols, lengths, distances), b""), size
+        except (KeyError, IndexError, ValueError, OverflowError):
+            return zlib_stream(Blocks().fixed(symbols), b""), size
+
+
+class _Mutator(_Choices):
+    def __init__(self, random: Random, materials: _Materials) -> None:
+        super().__init__(random)
+        self._sources, self._streams = materials
         anywhere: list[Callable[[bytearray], None]] = [
             *[self._edit_field] * 6,
             *[self._flip_bit] * 2,
@@ -103,13 +220,15 @@ class _Mutator:
         }
 
     def file(self) -> bytes:
-        source = self._any(self._sources)
+        return self.mutated(self._any(self._sources))
+
+    def mutated(self, source: bytes) -> bytes:
         data = source
         while data == source:  # what is put right can be what it was
-            data = self._mutated(source)
+            data = self._steps_from(source)
         return data
 
-    def _mutated(self, source: bytes) -> bytes:
+    def _steps_from(self, source: bytes) -> bytes:
         random = self._random.random
         data = bytearray(source)
         format = _format(data)
@@ -123,13 +242,6 @@ class _Mutator:
             if random() < 0.1:
                 self._any(steps)(data)
         return bytes(data)
-
-    def _any(self, choices: Sequence[_T]) -> _T:
-        # random.choice takes three times as long.
-        return choices[int(self._random.random() * len(choices))]
-
-    def _below(self, end: int) -> int:
-        return int(self._random.random() * end)
 
     # -------------------------------------------------------------- steps
 
@@ -230,7 +342,7 @@ class _Mutator:
         _pack("<I", data, _MODE, 1)
 
     def _new_payload(self, stream: bytes, nbytes: int) -> tuple[bytes, int]:
-        kind = self._below(6)
+        kind = self._below(7)
         edited = bytearray(stream)
         if kind < 3 or len(stream) < 8:
             stream, size = self._any(self._streams)
@@ -243,58 +355,11 @@ class _Mutator:
             del edited[self._below(len(edited)) :]
         elif kind == 5:
             edited += self._any((b"\0", b"\1\0", bytes(4), stream))
+        elif kind == 6:
+            edited[:2] = _Streams(self._random).header()
         if self._random.random() < 0.5:
             _repair_adler(edited)
         return bytes(edited), nbytes
-
-    def _new_stream(self) -> tuple[bytes, int]:
-        # A stream of some kind and what it inflates to, which need be neither valid nor right.
-        kind = self._below(4)
-        data = self._elements()
-        if kind == 0:
-            encoder = zlib.compressobj(
-                self._below(10),
-                zlib.DEFLATED,
-                9 + self._below(7),
-                1 + self._below(9),
-                self._below(5),
-            )
-            return encoder.compress(data) + encoder.flush(), len(data)
-        if kind == 1:
-            return self._matches()
-        if kind == 2:
-            blocks = Blocks().run(self._below(6), last=False).stored(data)
-            return zlib_stream(blocks, b""), 1 + len(data)
-        # Bits that mean anything, behind the header of a block.
-        body = bytes([self._below(256) & ~7 | self._any((3, 5, 5, 5))]) + self._random.randbytes(
-            8 + self._below(60)
-        )
-        return stream_header() + body, 1 + self._below(64)
-
-    def _elements(self) -> bytes:
-        size = 1 + self._below(self._any((4, 40, 600)))
-        return bytes(self._below(self._any((2, 256))) for _ in range(size))
-
-    def _matches(self) -> tuple[bytes, int]:
-        # Bytes and matches in the fixed codes, or in codes made for them.
-        symbols: list[int | tuple[int, int]] = [self._below(256) for _ in range(1 + self._below(4))]
-        size = len(symbols)
-        for _ in range(self._below(12)):
-            length = 3 + self._below(self._any((4, 255)))
-            symbols.append((length, 1 + self._below(size + self._any((0, 0, 0, 2)))))
-            size += length
-        symbols.append(256)
-        if self._random.random() < 0.5:
-            return zlib_stream(Blocks().fixed(symbols), b""), size
-        distances = [self._any((0, 5, 5, 5)) for _ in range(30)]
-        lengths = [self._any((9, 7, 7)) % 8 for _ in range(286)]
-        for symbol in symbols:
-            if isinstance(symbol, int):
-                lengths[symbol] = 5
-        try:
-            return zlib_stream(Blocks().dynamic(symbols, lengths, distances), b""), size
-        except (KeyError, IndexError, ValueError, OverflowError):
-            return zlib_stream(Blocks().fixed(symbols), b""), size
 
     # -------------------------------------------------------------- putting right
 
