@@ -68,7 +68,7 @@ def soak(requests: int = 10_000, kills: int = 100, seed: int = 0) -> Report:
         session = PythonSession(write_worker(Path(folder)), "soak", True, workspace=workspace)
         session.restart()
         before = Traces.of(workspace)
-        report = _Soak(session, random.Random(seed)).run(requests, kills)  # noqa: S311 - no secret
+        report = _Soak(session, random.Random(seed)).run(requests, kills)
         session.restart()
         # One worker took another's place: that is all that may have changed.
         assert not {

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import ctypes
+import io
 import math
 import os
 import pickle
+import pickletools
 import struct
 import tempfile
 import zipfile
 from collections import OrderedDict, defaultdict
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -314,6 +317,51 @@ def test_repacked_with_compression(tmp_path: Path) -> None:
         for member in source.namelist():
             packed.writestr(member, source.read(member))
     convert(tmp_path / "x.pt", tmp_path / "y.pt")
+    assert_same_tree(load(tmp_path / "y.pt"), load(MNIST))
+
+
+def without_elements(data: bytes) -> bytes:
+    """Cut a file of the old format where its list of storages begins, and give it an empty one."""
+    stream = io.BytesIO(data)
+    for _ in range(4):
+        for _ in pickletools.genops(stream):
+            pass
+    return data[: stream.tell()] + pickle.dumps([], 2)
+
+
+def test_old_format_without_elements(tmp_path: Path) -> None:
+    """A file that lacks elements is refused, where torch shows what was in its memory."""
+    torch.save({"a": torch.ones(4)}, tmp_path / "x.pt", _use_new_zipfile_serialization=False)
+    convert(tmp_path / "x.pt", tmp_path / "whole")
+    cut = without_elements((tmp_path / "x.pt").read_bytes())
+    (tmp_path / "x.pt").write_bytes(cut)
+    assert load(tmp_path / "x.pt")["a"].shape == (4,), "torch refuses it: the test proves nothing"
+    with pytest.raises(tsr.ConversionError, match="elements are missing"):
+        convert(tmp_path / "x.pt", tmp_path / "x")
+    assert not (tmp_path / "x").exists()
+
+
+@pytest.mark.parametrize("change", [lambda data: data[:4], lambda data: data + b"\0" * 4])
+def test_record_of_another_size(tmp_path: Path, change: Callable[[bytes], bytes]) -> None:
+    """A record that is not as long as its tensor is refused, mapped or not."""
+    torch.save({"a": torch.arange(6.0), "b": torch.ones(2)}, tmp_path / "whole.pt")
+    for name, compression in {"x": zipfile.ZIP_STORED, "y": zipfile.ZIP_DEFLATED}.items():
+        with (
+            zipfile.ZipFile(tmp_path / "whole.pt") as source,
+            zipfile.ZipFile(tmp_path / f"{name}.pt", "w", compression) as packed,
+        ):
+            for member in source.namelist():
+                data = source.read(member)
+                packed.writestr(member, change(data) if member.endswith("data/1") else data)
+        with pytest.raises(tsr.ConversionError, match=r"no record of 8 bytes|record size"):
+            convert(tmp_path / f"{name}.pt", tmp_path / name)
+        assert not (tmp_path / name).exists()
+
+
+def test_unmapped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the system does not tell what is mapped, files are read."""
+    monkeypatch.setattr("tsr.converters.pt._MAPPINGS", str(tmp_path / "none"))
+    convert(MNIST, tmp_path / "y.pt")
     assert_same_tree(load(tmp_path / "y.pt"), load(MNIST))
 
 

@@ -8,7 +8,6 @@ members that are no arrays of numbers.
 
 from __future__ import annotations
 
-import struct
 import zipfile
 import zlib
 from contextlib import contextmanager
@@ -19,6 +18,7 @@ import numpy as np
 
 from tsr.atomic import AtomicFile
 from tsr.converters import npy
+from tsr.converters.archive import data_start
 from tsr.converters.guard import guard
 from tsr.converters.registry import Holds
 from tsr.converters.tensor import PIECE_BYTES, Tensor, scratch_file
@@ -46,19 +46,18 @@ _WHAT = "an .npz archive"
 # Decompressed at once; zipfile holds several times as much.
 _CHUNK_BYTES = 1 << 20
 
+# What an archive begins with, and an empty one.
+_MAGICS = (b"PK\3\4", b"PK\5\6")
+
 # A zip archive counts the bytes of a name with 16 bits.
 _NAME_MAX = 2**16 - 1 - len(_SUFFIX)
-
-# The local header in front of each member: its last two fields say how long its name and its
-# extra field are, and the data follow those.
-_LOCAL_HEADER = struct.Struct("<26xHH")
 
 
 @contextmanager
 def read(path: str, options: Options) -> Iterator[Document]:
     """Read a file; compressed members are decompressed when their tensor is loaded."""
     with guard(path, _WHAT):
-        archive = zipfile.ZipFile(path)
+        archive = _open(path)
     with archive:
         tree: dict[str, Any] = {}
         entries = Entries(path)
@@ -90,6 +89,14 @@ def write(path: str, document: Document, options: Options) -> None:
                 stream.write(npy.build_header(tensor))
                 for block in tensor.blocks():
                     stream.write(block)
+
+
+def _open(path: str) -> zipfile.ZipFile:
+    # zipfile finds an archive from its end, whatever the file begins with; numpy does not.
+    with open(path, "rb") as file:
+        if file.read(4) not in _MAGICS:
+            raise ConversionError(f"not readable as {_WHAT}: it does not begin as one", path=path)
+    return zipfile.ZipFile(path)
 
 
 def _new_member(name: str, path: str) -> zipfile.ZipInfo:
@@ -138,11 +145,8 @@ class _Member:
     def _map(self) -> NDArray[np.uint8]:
         # The bytes of a stored member, where they lie.
         size = self._member.file_size
-        start = self._member.header_offset
         with open(self._path, "rb") as file:
-            file.seek(start)
-            lengths = _LOCAL_HEADER.unpack(file.read(_LOCAL_HEADER.size))
-        start += _LOCAL_HEADER.size + sum(lengths)
+            start = data_start(file, self._member)
         data: NDArray[np.uint8] = np.memmap(self._path, np.uint8, "r", start, (size,))
         checksum = 0
         for at in range(0, size, PIECE_BYTES):

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 import mmap
+import os
 import pickle
 import re
 import warnings
@@ -22,6 +23,7 @@ from typing import IO, TYPE_CHECKING, Any
 import numpy as np
 
 from tsr.atomic import AtomicFile
+from tsr.converters.archive import data_start
 from tsr.converters.guard import guard
 from tsr.converters.registry import Holds
 from tsr.converters.tensor import BITS, Tensor, scratch_file
@@ -51,6 +53,9 @@ _TORCH_MIN = (2, 6)
 
 # A mapping keeps its file open. No more than this, and a quarter of what the process may open.
 MAPPINGS_MAX = 256
+
+# What is mapped in this process, where Linux tells.
+_MAPPINGS = "/proc/self/maps"
 
 # Where a tensor begins in the scratch file: at a multiple of what any dtype needs.
 _ALIGNMENT = 64
@@ -92,7 +97,11 @@ def _import_torch() -> Any:
 
 def _unpickle(torch: Any, path: str) -> Any:
     try:
-        return torch.load(path, map_location="cpu", weights_only=True, mmap=_is_mappable(path))
+        if not zipfile.is_zipfile(path):
+            return _load_filled(torch, path)
+        if _is_mappable(path):
+            return _load_mapped(torch, path)
+        return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         # torch's own message recommends to run the code that it found.
         found = re.search(r"GLOBAL (\S+)", str(error))
@@ -105,11 +114,64 @@ def _unpickle(torch: Any, path: str) -> Any:
 
 
 def _is_mappable(path: str) -> bool:
-    # A mapping shows a record as it lies in the file, so none may be compressed.
-    if not zipfile.is_zipfile(path):
-        return False  # the format before torch 1.6
+    # A mapping shows a record as it lies in the file, so none may be compressed. What is mapped
+    # has to be known as well.
+    if not os.path.exists(_MAPPINGS):
+        return False
     with zipfile.ZipFile(path) as archive:
         return all(record.compress_type == zipfile.ZIP_STORED for record in archive.infolist())
+
+
+def _load_mapped(torch: Any, path: str) -> Any:
+    # torch holds what it reads against the size of its record, but not what it maps: elements
+    # could be any bytes of the file.
+    storages: list[Any] = []
+
+    def keep(storage: Any, location: str) -> Any:
+        storages.append(storage)
+        return storage
+
+    value = torch.load(path, map_location=keep, weights_only=True, mmap=True)
+    with open(path, "rb") as file, zipfile.ZipFile(file) as archive:
+        records = {data_start(file, record): record.file_size for record in archive.infolist()}
+    filled = [storage for storage in storages if storage.device.type == "cpu" and storage.nbytes()]
+    start = _mapping_start(filled[0].data_ptr()) if filled else 0
+    for storage in filled:
+        if records.get(storage.data_ptr() - start) != storage.nbytes():
+            found = f"no record of {storage.nbytes()} bytes where a tensor has its elements"
+            raise ConversionError(f"not readable as a torch file: {found}", path=path)
+    return value
+
+
+def _mapping_start(address: int) -> int:
+    # Where the file begins, or would, of which a part is mapped at an address.
+    with open(_MAPPINGS) as mappings:
+        for mapping in mappings:
+            addresses, _, offset, *_ = mapping.split()
+            start, end = (int(number, 16) for number in addresses.split("-"))
+            if start <= address < end:
+                return start - int(offset, 16)
+    raise ValueError(f"nothing is mapped at {address:#x}")
+
+
+def _load_filled(torch: Any, path: str) -> Any:
+    # In the format before torch 1.6 a file can lack elements, and torch shows what was in its
+    # memory before. Here that is one thing at first and another then.
+    (value, first), (_, second) = (_load_over(torch, path, byte) for byte in (0, 255))
+    if not all(map(torch.equal, first, second)):
+        raise ConversionError("not readable as a torch file: elements are missing", path=path)
+    return value
+
+
+def _load_over(torch: Any, path: str, byte: int) -> tuple[Any, list[Any]]:
+    # What a file holds, read over memory of the same bytes, and all of that memory.
+    memories: list[Any] = []
+
+    def prepare(storage: Any, location: str) -> Any:
+        memories.append(torch.empty(0, dtype=torch.uint8).set_(storage.fill_(byte)))
+        return storage
+
+    return torch.load(path, map_location=prepare, weights_only=True), memories
 
 
 class _Reader:

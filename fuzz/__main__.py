@@ -1,0 +1,111 @@
+"""Fuzz the codec, the session's messages and the converters, and say what came of it.
+
+    python -m fuzz run [--minutes N] [--jobs N] [--record] [TARGET...]
+    python -m fuzz minimise [TARGET...]
+    python -m fuzz planted [--seconds N]
+    python -m fuzz report
+
+``run`` needs the extra ``fuzz``. It prints executions, coverage and new inputs of each target, and
+keeps an input that one fails with in ``fuzz/crashes``; new inputs go to ``fuzz/work``, and with
+``minimise`` what counts of them to ``fuzz/corpus``. ``planted`` puts bugs into a copy of the
+sources, one at a time, and tells what finds them. ``report`` writes ``fuzz/report.md`` from what
+``run --record`` and ``planted`` left. Exit status: 0 all is well, 1 a target failed or a planted
+bug was not found, 2 the command line is wrong or an extra is missing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from os import cpu_count
+from typing import TYPE_CHECKING
+
+from fuzz import report
+from fuzz.runs import Run, minimise, run
+from fuzz.targets import TARGETS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and give its exit status."""
+    parser = argparse.ArgumentParser(prog="python -m fuzz", description=__doc__.split("\n")[0])
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name in ("run", "minimise"):
+        command = commands.add_parser(name)
+        command.add_argument(
+            "targets", nargs="*", metavar="TARGET", help=f"of {', '.join(TARGETS)}"
+        )
+        command.add_argument("--jobs", type=int, default=cpu_count(), help="targets at once")
+        if name == "run":
+            command.add_argument("--minutes", type=float, default=1, help="for each target")
+            command.add_argument("--record", action="store_true", help="for the report")
+    planted = commands.add_parser("planted")
+    planted.add_argument("--seconds", type=float, default=60, help="for each bug and each way")
+    commands.add_parser("report")
+    options = parser.parse_args(arguments)
+    if options.command in ("run", "minimise"):
+        unknown = set(options.targets) - set(TARGETS)
+        if unknown:
+            parser.error(f"no such target: {', '.join(sorted(unknown))}")
+    try:
+        return _DOES[options.command](options)
+    except ModuleNotFoundError as error:
+        print(error, file=sys.stderr)
+        return 2
+
+
+def _run(options: argparse.Namespace) -> int:
+    targets = options.targets or list(TARGETS)
+    print(
+        f"{'target':<16} {'executions':>11} {'a second':>9} {'branches':>9} {'new':>5}", flush=True
+    )
+    runs: list[Run] = []
+    with ThreadPoolExecutor(options.jobs) as pool:
+        for done in pool.map(lambda target: run(target, 60 * options.minutes), targets):
+            runs.append(done)
+            print(
+                f"{done.target:<16} {done.executions:>11,} {done.executions / done.seconds:>9,.0f} "
+                f"{done.edges:>9} {done.new:>5}",
+                flush=True,
+            )
+            if done.crash:
+                print(f"{done.crash}\n{done.failure}", flush=True)
+    if options.record:
+        report.record(runs)
+    executions = sum(done.executions for done in runs)
+    crashes = sum(done.crash is not None for done in runs)
+    print(f"{executions:,} executions of {len(runs)} targets, {crashes} crashes")
+    return 1 if crashes or not all(done.executions for done in runs) else 0
+
+
+def _minimise(options: argparse.Namespace) -> int:
+    targets = options.targets or list(TARGETS)
+    with ThreadPoolExecutor(options.jobs) as pool:
+        for target, (before, after) in zip(targets, pool.map(minimise, targets), strict=True):
+            print(f"{target:<16} {before:>5} -> {after:>5} files", flush=True)
+    return 0
+
+
+def _planted(options: argparse.Namespace) -> int:
+    from fuzz import planted
+
+    found = []
+    for bug in planted.find_all(options.seconds):
+        found.append(bug)
+        print(bug, flush=True)
+    report.record_planted(found, options.seconds)
+    return 0 if all(bug.found for bug in found) else 1
+
+
+def _report(_: argparse.Namespace) -> int:
+    print(report.write(), end="")
+    return 0
+
+
+_DOES = {"run": _run, "minimise": _minimise, "planted": _planted, "report": _report}
+
+if __name__ == "__main__":
+    sys.exit(main())
