@@ -241,24 +241,24 @@ def response(data: bytes) -> None:
 
 
 def npy(data: bytes) -> None:
-    """A file that holds what numpy reads, or TSRError and no file."""
+    """A file that holds what numpy reads, and so converts back; or TSRError and no file."""
     _convert(data, ".npy", lambda path: [np.load(path)])
 
 
 def npz(data: bytes) -> None:
-    """A folder that holds what numpy reads, or TSRError and no folder."""
+    """A folder that holds what numpy reads, and so converts back; or TSRError and no folder."""
     _convert(data, ".npz", lambda path: np.load(path).values())
 
 
 def safetensors(data: bytes) -> None:
-    """A folder that holds what safetensors reads, or TSRError and no folder."""
-    from safetensors.numpy import load
+    """A folder that holds what safetensors reads, and so converts back; or TSRError and none."""
+    from safetensors.numpy import load_file
 
-    _convert(data, ".safetensors", lambda _: load(data).values())
+    _convert(data, ".safetensors", lambda path: load_file(path).values())
 
 
 def pt(data: bytes) -> None:
-    """A folder that holds what torch reads without running code, or TSRError and no folder."""
+    """A folder that holds what torch reads, and so converts back; or TSRError and none."""
     import torch
 
     def read(path: Path) -> list[NDArray[Any]]:
@@ -276,17 +276,20 @@ def _convert(data: bytes, suffix: str, read: Callable[[Path], Iterable[NDArray[A
     folder = _folder()
     shutil.rmtree(folder)
     folder.mkdir()
-    source = folder / f"source{suffix}"
+    source, back = folder / f"source{suffix}", folder / f"back{suffix}"
+    converted = folder / ("converted.tsr" if suffix == ".npy" else "converted")
     source.write_bytes(data)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of what is odd in a file, or old
         try:
-            tsr.convert(source, folder / ("converted.tsr" if suffix == ".npy" else "converted"))
+            tsr.convert(source, converted)
         except TSRError:
             assert list(folder.iterdir()) == [source], "a refused file leaves nothing behind"
             return
-        converted = folder.rglob("*.tsr")
-        assert _bits(map(tsr.load, converted)) == _bits(read(source))
+        expected = _bits(read(source))
+        assert _bits(map(tsr.load, folder.rglob("*.tsr"))) == expected
+        tsr.convert(converted, back)
+        assert _bits(read(back)) == expected
 
 
 def _bits(arrays: Iterable[NDArray[Any]]) -> list[Any]:

@@ -300,6 +300,19 @@ def test_from_compressed(tmp_path: Path) -> None:
     assert_same_tree(load(tmp_path / "x.pt"), expected)
 
 
+def test_no_elements_before_others(tmp_path: Path) -> None:
+    """A tensor without elements does not share its address with the one behind it."""
+    arrays = {
+        "a": np.zeros((0, 3), np.float32),
+        "b": np.ones(3, np.int8),
+        "c": np.zeros(0, np.int32),
+    }
+    np.savez_compressed(tmp_path / "x.npz", **arrays)  # type: ignore[arg-type] # names, no options
+    convert(tmp_path / "x.npz", tmp_path / "x.pt")
+    expected = {name: torch.from_numpy(array) for name, array in arrays.items()}
+    assert_same_tree(load(tmp_path / "x.pt"), expected)
+
+
 def test_old_format(tmp_path: Path) -> None:
     """The format of torch before 1.6, which cannot be mapped, is read."""
     expected = {"w": torch.from_numpy(AWKWARD)}

@@ -245,6 +245,7 @@ def _gather(document: Document, scratch: IO[bytes]) -> Iterator[NDArray[Any]]:
     mappings: set[int] = set()
     mappings_max = _mappings_max()
     dtypes_at: dict[int, str] = {}
+    end = 0  # of the scratch file
     for tensor in tensors(document.tree):
         elements = tensor.load()
         address = _address(elements) if tensor.change is None else None
@@ -257,9 +258,11 @@ def _gather(document: Document, scratch: IO[bytes]) -> Iterator[NDArray[Any]]:
             if alike and len(mappings) <= mappings_max:
                 gathered.append(np.asarray(elements))
                 continue
-        scratch.seek(math.ceil(scratch.tell() / _ALIGNMENT) * _ALIGNMENT)
-        gathered.append(scratch.tell())
+        start = math.ceil(end / _ALIGNMENT) * _ALIGNMENT
+        scratch.seek(start)
+        gathered.append(start)
         scratch.writelines(tensor.blocks(elements))
+        end = max(scratch.tell(), start + 1)  # one without elements has an address of its own too
     memory = _memory(scratch)
     for tensor, found in zip(tensors(document.tree), gathered, strict=True):
         if isinstance(found, int):
