@@ -59,6 +59,8 @@ RAW = zlib.compressobj(6, zlib.DEFLATED, -15)
 RAW_STREAM = RAW.compress(DATA) + RAW.flush()
 WITH_DICTIONARY = zlib.compressobj(6, zlib.DEFLATED, 15, zdict=b"\0\1\2\3\4\5\6\7")
 DICTIONARY_STREAM = WITH_DICTIONARY.compress(DATA) + WITH_DICTIONARY.flush()
+# A dynamic block that has no code for the lengths of its codes, and bits where these would be.
+CODELESS = b"\x78\x9c\x05" + bytes(35)
 
 
 @pytest.mark.parametrize(
@@ -67,10 +69,14 @@ DICTIONARY_STREAM = WITH_DICTIONARY.compress(DATA) + WITH_DICTIONARY.flush()
         pytest.param(GZIP, "T4-ZLIB-1", id="gzip"),
         pytest.param(RAW_STREAM, "T4-ZLIB-1", id="raw-deflate"),
         pytest.param(DICTIONARY_STREAM, "T4-ZLIB-1", id="dictionary"),
+        pytest.param(DICTIONARY_STREAM[:2], "T4-ZLIB-1", id="dictionary-alone"),
+        pytest.param(DICTIONARY_STREAM[:5], "T4-ZLIB-1", id="dictionary-cut"),
         pytest.param(STREAM[:-1] + b"\0", "T4-ZLIB-1", id="adler"),
         pytest.param(b"\x78\x9d" + STREAM[2:], "T4-ZLIB-1", id="header-check"),
         pytest.param(b"\x88\x1c" + STREAM[2:], "T4-ZLIB-1", id="window-64-KiB"),
         pytest.param(b"\x78\x9c\x07" + STREAM[3:], "T4-ZLIB-1", id="block-type-3"),
+        pytest.param(CODELESS, "T4-ZLIB-1", id="codeless"),
+        pytest.param(CODELESS[:-1], "T4-ZLIB-3", id="codeless-cut"),
         pytest.param(b"", "T4-ZLIB-3", id="empty"),
         pytest.param(STREAM[:1], "T4-ZLIB-3", id="one-byte"),
         pytest.param(STREAM[:-1], "T4-ZLIB-3", id="cut-checksum"),

@@ -39,6 +39,9 @@ _LEVEL = 1
 # Of a zlib stream: its first two bytes (deflate, a window of 32 KiB, the fastest level).
 STREAM_START = b"\x78\x01"
 
+# A bit of the second one: FDICT, a preset dictionary is needed.
+_PRESET_DICTIONARY = 0x20
+
 
 class StreamError(Exception):
     """A zlib stream is not what it was declared to be.
@@ -91,6 +94,9 @@ def inflate(stream: memoryview, nbytes: int) -> Iterator[bytes]:
         The stream is broken, gives fewer or more bytes, or does not end where `stream` does.
     """
     expected = f"a zlib stream of {nbytes} bytes"
+    # T4-ZLIB-1; zlib itself would wait for the id of the dictionary, and call a stream cut without.
+    if len(stream) > 1 and stream[1] & _PRESET_DICTIONARY:
+        raise StreamError("T4-ZLIB-1", "one with a preset dictionary", expected)
     decoder = _fast.decompressobj()
     done = start = 0
     rest: Any = b""

@@ -22,6 +22,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from construct import (
     Array,
+    BitsInteger,
+    BitStruct,
     Bytes,
     Check,
     Checksum,
@@ -31,6 +33,7 @@ from construct import (
     Container,
     Enum,
     FixedSized,
+    Flag,
     GreedyBytes,
     If,
     Int8ul,
@@ -39,6 +42,7 @@ from construct import (
     Int32ul,
     Int64sl,
     Int64ul,
+    Padding,
     Pointer,
     Rebuild,
     Struct,
@@ -227,13 +231,20 @@ _TSR4_PAYLOAD = Struct(
 )
 
 
+_STREAM_FLAGS = BitStruct("level" / BitsInteger(2), "preset_dictionary" / Flag, Padding(5))
+
+
 def _inflate(this: Any) -> Any:
     # The elements, if need be one byte more, and how the stream ends; None for no zlib stream.
     if not _is_zlib(this):
         return Container(data=this.payload.stored, complete=True, surplus=b"")
+    stored = this.payload.stored
+    # FDICT; of a stream with it that ends before the dictionary's id, zlib says nothing.
+    if stored[1:2] and _STREAM_FLAGS.parse(stored[1:2]).preset_dictionary:
+        return None
     decoder = zlib.decompressobj()
     try:
-        data = decoder.decompress(this.payload.stored, min(this.entry.nbytes + 1, sys.maxsize))
+        data = decoder.decompress(stored, min(this.entry.nbytes + 1, sys.maxsize))
     except zlib.error:
         return None
     return Container(data=data, complete=decoder.eof, surplus=decoder.unused_data)

@@ -98,6 +98,14 @@ class Blocks:
         lengths[285], lengths[0], lengths[END] = 1, 2, 2
         return self.dynamic([0, *[(MATCH_MAX, 1)] * matches, END], lengths, [1, 1], last=last)
 
+    def codeless(self) -> Blocks:
+        """Begin a dynamic block without a code for its 258 lengths, and a bit for each of them."""
+        self._header(2, last=True)
+        self._number(0, 5 + 5 + 4)  # 257 codes, one for distances; 4 lengths of codes for lengths
+        self._number(0, 4 * 3)
+        self._number(0, 258)
+        return self
+
     def reserved(self) -> Blocks:
         """Begin a block of the type that does not exist."""
         self._header(3, last=True)

@@ -121,6 +121,10 @@ def stream_vectors() -> Iterator[Vector]:
          stream_header(window=8) + right[2:]),
         ("dictionary", "a preset dictionary, which no file brings", "",
          stream_header(dictionary=True) + struct.pack(">I", zlib.adler32(b"dict")) + right[2:]),
+        ("dictionary-alone", "a preset dictionary, and nothing behind the header", "boundary order",
+         stream_header(dictionary=True)),
+        ("dictionary-cut", "a preset dictionary, and half of what names it", "order",
+         stream_header(dictionary=True) + b"\4\x09"),
         ("adler-zero", "the checksum is 0", "", zlib_stream(blocks, data, adler=0)),
         ("adler-first-bit", "the lowest bit of the checksum flipped", "boundary",
          zlib_stream(blocks, data, adler=adler ^ 1)),
@@ -177,6 +181,7 @@ def deflate_vectors() -> Iterator[Vector]:
          Blocks().dynamic([], [2 * length for length in full], [1, 1])),
         ("distances-over", "three distance codes of one bit",
          Blocks().dynamic([], full, [1, 1, 1])),
+        ("codes-none", "no code for the lengths of codes, and all of these", Blocks().codeless()),
         ("second-block", "a block of type 3 behind all the data",
          Blocks().stored(data, last=False).reserved()),
     ]  # fmt: skip
@@ -354,6 +359,13 @@ def end_vectors() -> Iterator[Vector]:
         yield _broken(
             f"zlib-3-cut-{name}", f"cut: {comment}", "cut", stream, "T4-ZLIB-3", zeros(259)
         )
+    yield _broken(
+        "zlib-3-cut-codes-none",
+        "cut: no code for the lengths of codes, and all but the last seven of these",
+        "order",
+        stream_header() + Blocks().codeless().packed()[:-1],
+        "T4-ZLIB-3",
+    )
     for name, comment, blocks in [
         ("not-last", "the block with all the data is not the last one, and none follows",
          Blocks().stored(SIX.data, last=False)),

@@ -92,7 +92,9 @@ function dynamicCodes(input) {
   if (symbolCount > 286 || distanceCount > 30) throw broken('too many codes');
   const orderLengths = Array(19).fill(0);
   for (let at = 0; at < orderCount; at++) orderLengths[ORDER[at]] = input.bits(3);
-  const lengths = readLengths(input, code(orderLengths, true), symbolCount + distanceCount);
+  // Where there is no code for lengths, as in zlib each bit is one of the length 0.
+  const orderCode = orderLengths.some(Boolean) ? code(orderLengths, true) : { counts: [0, 2], symbols: [0, 0] };
+  const lengths = readLengths(input, orderCode, symbolCount + distanceCount);
   if (!lengths[END_OF_BLOCK]) throw broken('no code ends the block');
   return {
     symbols: code(lengths.slice(0, symbolCount)),
