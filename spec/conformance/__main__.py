@@ -10,7 +10,7 @@ feeds mutated files to several programs, and reports and keeps each that they do
 Exit status: 0 all is right, 1 something is not, 2 the command line is wrong.
 
 In this directory: `answers` and `program` speak the protocol, `vectors` and `mutation` make the
-inputs. `codec` and `reference` are implementations under it, by means of `serving`;
+inputs. `codec`, `reference` and `kaitai` are implementations under it, by means of `serving`;
 ``spec/js/conformance.mjs`` is a further one.
 """
 
