@@ -36,7 +36,7 @@ instances:
   magic:
     pos: 0
     size: 4
-    doc: The magic of either format (section 3 of both documents).
+    doc: The magic of either format (tsr-v1.md, section 3; tsr4.md, section 3).
   is_tsr4:
     value: _io.size >= 4 and magic == [0x54, 0x53, 0x52, 0x34]
     doc: Whether it is that of TSR4 (tsr4.md, section 3).

@@ -56,6 +56,11 @@ def _node_modules() -> list[Path]:
 class Adapter:
     """The generated parser, and what is judged behind it.
 
+    Attributes
+    ----------
+    description : dict
+        ``spec/tsr.ksy``.
+
     Raises
     ------
     RuntimeError
@@ -65,7 +70,7 @@ class Adapter:
     def __init__(self) -> None:
         if missing := unavailable():
             raise RuntimeError(missing)
-        self._parser, self._description = _make_parser()
+        self._parser, self.description = _make_parser()
         # Only now: what is missing has been said in other words than those of an import.
         from kaitaistruct import KaitaiStream, ValidationFailedError
 
@@ -93,7 +98,7 @@ class Adapter:
     def _refused(self, path: str, part: Any) -> dict[str, Any]:
         # What tsr.ksy says of a check that failed, and of the place where it did.
         keys = path.split("/")[1:]
-        type_of_part, declared = self._description["types"][keys[1]], self._description
+        type_of_part, declared = self.description["types"][keys[1]], self.description
         for key in keys:
             declared = declared[int(key) if isinstance(declared, list) else key]
         # The compiler's names for where things are, of which instances have another start.

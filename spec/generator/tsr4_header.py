@@ -72,7 +72,7 @@ def magic_vectors() -> Iterator[Vector]:
         "magic-v1-file",
         "a file of TSR v1 that is longer than the header here",
         "foreign order",
-        v1.file_bytes(dims=(1, 1, 3, 8), payload=bytes(96)),
+        v1.file_bytes(ndim=3, dims=(1, 2, 3, 4), payload=v1.FP32_RANK3_PAYLOAD),
         "T4-MAGIC-1",
     )
     for name, comment, data in [
