@@ -3,7 +3,8 @@
 # The parsers that kaitai-struct-compiler makes of this refuse what breaks a clause of tsr-v1.md and
 # tsr4.md, in the order of these documents. A check of no field of its own is a field of no bytes.
 # All arithmetic stays below 2 ** 63, or 2 ** 64 for what is read as u8: products are checked by
-# division, sums by subtraction, so that nothing wraps where integers have 64 bits.
+# division, sums by subtraction, so that nothing wraps in 64 bits. (A target language can have less:
+# in JavaScript numbers beyond 2 ** 53 are rounded.)
 #
 # What Kaitai Struct does not say is left to who uses the parser: of a payload of TSR4, its zlib
 # stream behind the first two bytes, and data_crc32. It is also for the user to ask, payload by
@@ -108,14 +109,16 @@ types:
           expr: |
             dims[0] == 0 or dims[1] == 0 or dims[2] == 0 or dims[3] == 0
               ? _ == 0
-              : _ > 0 and _ % dims[0] == 0 and _ / dims[0] % dims[1] == 0
-                and _ / dims[0] / dims[1] == dims[2] * dims[3]
+              : _ % dims[0] == 0 and _ / dims[0] % dims[1] == 0
+                and _ / dims[0] / dims[1] % dims[2] == 0
+                and _ / dims[0] / dims[1] / dims[2] == dims[3]
         -clause: V1-TOTAL-1
         doc: The product of dims (tsr-v1.md, section 5).
       - id: span
         size: 0
         valid:
-          expr: 0x7fffffffffffffff / itemsize / inner_span / factors[1] >= factors[0]
+          expr: |
+            0x7fffffffffffffff / itemsize / factors[3] / factors[2] / factors[1] >= factors[0]
         -clause: V1-LIMIT-1
         -field: dims
         doc: The span is at most 2 ** 63 - 1 (tsr-v1.md, sections 1 and 6).
@@ -155,9 +158,6 @@ types:
           [dims[0] == 0 ? 1 : dims[0], dims[1] == 0 ? 1 : dims[1],
            dims[2] == 0 ? 1 : dims[2], dims[3] == 0 ? 1 : dims[3]]
         doc: The factors of the span (tsr-v1.md, section 1).
-      inner_span:
-        value: factors[2] * factors[3]
-        doc: The product of the last two factors of the span (tsr-v1.md, section 1).
     enums:
       dtype:
         1: fp32
@@ -190,7 +190,7 @@ types:
         doc: Nothing follows the last payload (tsr4.md, section 7).
     instances:
       payloads_end:
-        value: entries.last.data_offset + entries.last.payload_size
+        value: (entries.last.data_offset + entries.last.payload_size).as<u8>
         doc: Where the last payload ends (tsr4.md, section 6).
 
   tsr4_header:
@@ -286,7 +286,7 @@ types:
         value: file_mode == file_mode::raw
         doc: Whether payloads are the elements as they are (tsr4.md, section 6).
       directory_end:
-        value: 128 + 64 * tensor_count
+        value: (128 + 64 * tensor_count.as<u8>).as<u8>
         doc: Where the contents begin (tsr4.md, section 6).
       header_crc32_offset:
         value: 40
@@ -389,8 +389,9 @@ types:
         type: s8
         valid:
           expr: |
-            _ > 0 and _ % shape[0] == 0 and _ / shape[0] % shape[1] == 0
-              and _ / shape[0] / shape[1] == shape[2] * shape[3]
+            _ % shape[0] == 0 and _ / shape[0] % shape[1] == 0
+              and _ / shape[0] / shape[1] % shape[2] == 0
+              and _ / shape[0] / shape[1] / shape[2] == shape[3]
         -clause: T4-NUMEL-1
         doc: The product of shape (tsr4.md, section 5).
       - id: limit
@@ -469,7 +470,7 @@ types:
         doc: Where the payload begins (tsr4.md, section 6).
       padding_start:
         value: |
-          index == 0 ? _parent.header.directory_end : entry.start + entry.size_before
+          index == 0 ? _parent.header.directory_end : (entry.start + entry.size_before).as<u8>
         doc: Where the padding before it begins (tsr4.md, section 6).
       padding:
         pos: padding_start

@@ -17,9 +17,11 @@ import shutil
 import subprocess
 import sys
 import zlib
+from importlib.machinery import SourceFileLoader
 from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import ModuleType
 from typing import Any
 
 from spec.conformance.serving import accepted, refused, serve
@@ -131,12 +133,9 @@ def _make_parser() -> tuple[Any, Any]:
         )
         if made.returncode:
             raise RuntimeError(f"the compiler of Kaitai Struct failed: {made.stderr.strip()}")
-        path = Path(directory, "tsr.py")
-        spec = importlib.util.spec_from_file_location("_tsr_by_kaitai", path)
-        assert spec is not None  # noqa: S101 - a path with this suffix has a loader
-        assert spec.loader is not None  # noqa: S101
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
+        loader = SourceFileLoader("tsr_by_kaitai", str(Path(directory, "tsr.py")))
+        module = ModuleType(loader.name)
+        loader.exec_module(module)
         return module.Tsr, json.loads(Path(directory, "tsr.json").read_bytes())
 
 

@@ -158,8 +158,9 @@ class _Streams(_Choices):
     def _short(self) -> bytes:
         # Few bytes, and a part of a stream that is cut or broken in them.
         blocks = Blocks().fixed([self._below(256), 256]).packed()
-        body = self._any((blocks, blocks, self._random.randbytes(self._below(12)), bytes(8)))
-        return (self.header() + body)[: self._below(14)]
+        noise = self._random.randbytes(self._below(12))
+        body = self._any((blocks, blocks, noise, bytes(8), Blocks().codeless().packed()))
+        return (self.header() + body)[: self._below(self._any((14, 14, 40)))]
 
     def header(self) -> bytes:
         """Make the start of a stream, with the right check bits but for one in eight."""
