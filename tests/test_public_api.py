@@ -67,7 +67,7 @@ def test_typed() -> None:
 )
 def test_imports_are_lazy(code: str, allowed: set[str]) -> None:
     """A package loads when something needs it, not before."""
-    heavy = {"numpy", "torch", "construct", "safetensors", "h5py", "rich"}
+    heavy = {"numpy", "torch", "construct", "safetensors", "h5py", "rich", "hypothesis"}
     assert modules_after(code) & heavy - {"torch"} <= allowed
     assert ("torch" in modules_after(code)) == ("torch" in allowed)
 
@@ -100,3 +100,15 @@ def test_session_names() -> None:
         assert name in dir(session)
     with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
         _ = session.nonsense
+
+
+def test_testing_names() -> None:
+    """The public strategies are these, and nothing imports them on its own."""
+    from tsr import testing
+
+    assert testing.__all__ == sorted(testing.__all__) == [
+        "arrays", "corruptions", "encoded_arrays", "files", "headers", "shapes",
+    ]  # fmt: skip
+    for name in testing.__all__:
+        assert getattr(testing, name).__name__ == name
+    assert "testing" not in tsr.__all__

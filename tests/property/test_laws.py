@@ -85,7 +85,7 @@ def test_out(array: Any, memory: Any) -> None:
         assert strat.payload_of(out) == data[64:]
 
 
-@given(strat.files())
+@given(strat.files)
 @example(b"")
 @example(b"TSR!")
 @example(tsr.build_header("int8", (2**31 - 1, 2**31 - 1, 0, 1)))
@@ -104,7 +104,7 @@ def test_any_bytes(data: bytes) -> None:
         assert schema.reference_dumps(tsr.loads(data)) == data
 
 
-@given(strat.files())
+@given(strat.files)
 def test_any_bytes_leniently(data: bytes) -> None:
     """What is read without `strict` re-encodes to a canonical file with the same values."""
     try:
@@ -121,7 +121,7 @@ def test_any_bytes_leniently(data: bytes) -> None:
     assert set(ways_of_reading(data, HERE, strict=False).values()) == {expected}
 
 
-@given(strat.headers(), st.binary(max_size=64) | st.just(bytes(64)))
+@given(strat.headers, st.binary(max_size=64) | st.just(bytes(64)))
 def test_any_header(header: bytes, payload: bytes) -> None:
     """Any 64 bytes give the clause that the reference gives."""
     assert_all_agree(header + payload)
@@ -168,7 +168,7 @@ def keeps(value: Any, cast: str) -> bool:
 
 @example(np.array([-np.inf], "<f4"), "<f2", "int32")  # the way back overflows to it again
 @given(
-    strat.plain_arrays(),
+    strat.plain_arrays,
     st.sampled_from(("<f8", "<f4", "<f2", "<i8", ">i4", "<i2", "<u8", "<u4", "<u1", "?")),
     st.sampled_from(("float32", "int8", "int32")),
 )

@@ -153,7 +153,7 @@ def zlib_file(stream: bytes) -> bytes:
     return file_bytes(SIX._replace(stream=stream), FIVE, mode=ZLIB)
 
 
-@given(strat.tsr4_files())
+@given(strat.tsr4_files)
 @example(b"TSR4")
 @example(file_bytes())
 @example(file_bytes(SIX, FIVE, mode=ZLIB))
@@ -181,7 +181,7 @@ def test_any_file(data: bytes) -> None:
         assert_rewritten(data, expected)
 
 
-@given(strat.tsr4_files())
+@given(strat.tsr4_files)
 def test_any_file_leniently(data: bytes) -> None:
     """Without `strict`, all ways agree, and accept what breaks no more than they waive."""
     strict = reading.outcome(lambda: tsr.open(data))
@@ -197,7 +197,7 @@ def test_any_file_leniently(data: bytes) -> None:
         assert reading.findings(data, strict=False)[0] == lenient[1:]
 
 
-@given(strat.tsr4_files(), st.booleans())
+@given(strat.tsr4_files, st.booleans())
 def test_any_file_unverified(data: bytes, strict: bool) -> None:
     """Without `verify`, all ways agree, and accept what breaks no more than checksums do."""
     found = reading.outcome(lambda: tsr.open(data, strict=strict, verify=False))
