@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 import tsr
 from tests.strategies import payload_of
-from tsr import deferred, payload, tensor_writer
+from tsr import assembly, deferred, payload, tensor_writer
 from tsr.assembly import prepare
 
 X = np.arange(6, dtype=np.float32).reshape(2, 3)
@@ -77,6 +77,7 @@ def test_every_way_writes_the_same(
     monkeypatch.setattr(tensor_writer, "_SMALL_BYTES", small)
     monkeypatch.setattr(tensor_writer, "_JOIN_BYTES", block)
     monkeypatch.setattr(payload, "BLOCK_BYTES", block)
+    monkeypatch.setattr(assembly, "_PARALLEL_BYTES", small)
     data = tsr.dumps(ARRAYS, format="tsr4", compress=compress)
     check(data, ARRAYS)
     for given in (ARRAYS, tuple(ARRAYS), iter(ARRAYS)):
@@ -241,6 +242,7 @@ def test_integers_that_overflow_float16(number: int) -> None:
 def test_compressed_streams_are_zlibs(dtype: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """However many blocks a payload is compressed in, it is one stream that zlib reads."""
     array = np.random.default_rng(0).integers(0, 9, (3, 5, 70, 11)).astype(dtype)
+    monkeypatch.setattr(assembly, "_PARALLEL_BYTES", 0)
     for block in (1 << 9, 1 << 12, 1 << 21):
         monkeypatch.setattr(payload, "BLOCK_BYTES", block)
         data = tsr.dumps([array, array], format="tsr4", compress=True)

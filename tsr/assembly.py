@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Assembly", "Tensor", "prepare"]
 
+# Below so many bytes to deflate the threads cost more than they gain.
+_PARALLEL_BYTES = 1 << 20
+
 
 class Tensor(NamedTuple):
     """What can be written.
@@ -116,7 +119,8 @@ class Assembly:
     def _add_zlib(self, tensors: Sequence[Tensor]) -> Iterator[bytes]:
         # Blocks of all tensors are compressed side by side.
         count = sum(-(-tensor.nbytes // payload.BLOCK_BYTES) for tensor in tensors)
-        workers = thread_count(count) if count > 1 else 1
+        total = sum(tensor.nbytes for tensor in tensors)
+        workers = thread_count(count) if total >= _PARALLEL_BYTES else 1
         stored = 0
         for block, pieces in in_order(_deflate, _blocks(tensors), workers):
             yield from pieces

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import struct
 import zlib
-from functools import cache
+from functools import cache, lru_cache
 from math import prod
 from random import Random
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
@@ -88,7 +88,12 @@ def mutated(data: bytes, random: Random) -> bytes:
     random : random.Random
         Decides what is done: the same state leads to the same result.
     """
-    return _Mutator(random, _shared_materials()).mutated(data)
+    return _mutator_for(random).mutated(data)
+
+
+@lru_cache(4)
+def _mutator_for(random: Random) -> _Mutator:
+    return _Mutator(random, _shared_materials())
 
 
 class _Materials(NamedTuple):

@@ -25,7 +25,7 @@ import tsr
 from spec.generator.tsr4_bytes import FIVE, SIX, ZLIB, file_bytes
 from tests import reading
 from tests import strategies as strat
-from tsr import deferred, payload, schema
+from tsr import assembly, deferred, payload, schema
 
 HERE = Path(tempfile.mkdtemp(prefix="tsr-laws-"))
 
@@ -115,11 +115,14 @@ def ways_of_writing(arrays: list[NDArray[Any]], compress: bool) -> Iterator[byte
         yield stream.getvalue()
 
 
-@given(SEVERAL, st.booleans(), st.integers(1, 200))
-def test_every_way_of_writing(arrays: list[NDArray[Any]], compress: bool, block: int) -> None:
+@given(SEVERAL, st.booleans(), st.integers(1, 200), st.sampled_from((0, 1 << 20)))
+def test_every_way_of_writing(
+    arrays: list[NDArray[Any]], compress: bool, block: int, parallel: int
+) -> None:
     """Every way of writing gives the same bytes, and blocks of any size the same tensors."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(payload, "BLOCK_BYTES", block)
+        patch.setattr(assembly, "_PARALLEL_BYTES", parallel)
         patch.setattr(deferred, "_COPY_BYTES", block)
         patch.setattr(deferred, "_SPOOL_BYTES", block)
         data = tsr.dumps(arrays, format="tsr4", compress=compress)
