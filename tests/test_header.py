@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import array
 import pickle
 import struct
 from typing import Any
@@ -10,7 +11,17 @@ import numpy as np
 import pytest
 
 import tsr
-from tsr.header import DIMENSION_MAX, PAYLOAD_MAX
+from tsr.dtypes import V1_BY_CODE
+from tsr.header import (
+    DIMENSION_MAX,
+    PAYLOAD_MAX,
+    check_fields,
+    encode_header,
+    header_starts,
+    unpack_fields,
+)
+
+FP32, INT8 = V1_BY_CODE[1], V1_BY_CODE[2]
 
 FIELDS: dict[str, Any] = {
     "magic": b"TSR!", "version": 1, "header_size": 64, "reserved_1": 0, "dtype": 1, "ndim": 2,
@@ -74,34 +85,263 @@ def test_refused(changes: dict[str, Any], clause: str, field: str, offset: int) 
         assert part in message
 
 
-@pytest.mark.parametrize("length", [0, 1, 4, 63])
-def test_cut_header(length: int) -> None:
-    """Fewer than 64 bytes are no header."""
-    with pytest.raises(tsr.FormatError, match="at least 64 bytes") as caught:
-        tsr.parse_header(header()[:length])
-    assert caught.value.clause == "V1-SIZE-1"
+# Three dimensions with the most bytes that an int64 counts, and three with one byte more in
+# elements of four.
+LARGEST = (649657, 92737, 153092023)
+TOO_LARGE = (2**21, 2**21, 2**19)
 
 
-def test_text_is_told_from_a_cut_header() -> None:
-    """A short file that does not even begin like a TSR file is called so."""
-    with pytest.raises(tsr.FormatError, match="no TSR file: it starts with b'hell'"):
-        tsr.parse_header(b"hello\n")
+def of_rank_4(dims: tuple[int, ...], total: int) -> dict[str, Any]:
+    """Name the fields of a header with four dimensions."""
+    return {"ndim": 4, **dict(zip("nchw", dims, strict=True)), "total_elements": total}
+
+
+# All that the fields of a header break, in the words that users see.
+MESSAGES = [
+    pytest.param(
+        {"magic": b"abcd", "version": 9},
+        ["magic at offset 0: got b'abcd', expected b'TSR!' [V1-MAGIC-1]"],
+        id="magic",
+    ),
+    pytest.param(
+        {"magic": b"TSR4"},
+        [
+            "magic at offset 0: got b'TSR4', expected b'TSR!' "
+            "(this is a TSR4 file, which tsr.open reads) [V1-MAGIC-1]"
+        ],
+        id="magic-tsr4",
+    ),
+    pytest.param(
+        {"magic": b"TSR\0"},
+        [
+            "magic at offset 0: got b'TSR\\x00', expected b'TSR!' "
+            "(no writer ever produced this variant) [V1-MAGIC-1]"
+        ],
+        id="magic-zero",
+    ),
+    pytest.param(
+        {"magic": b"!RST"},
+        [
+            "magic at offset 0: got b'!RST', expected b'TSR!' "
+            "(the bytes are in reverse order) [V1-MAGIC-1]"
+        ],
+        id="magic-reversed",
+    ),
+    pytest.param(
+        {"magic": b"\x93NUM"},
+        [
+            "magic at offset 0: got b'\\x93NUM', expected b'TSR!' "
+            "(this looks like an .npy file) [V1-MAGIC-1]"
+        ],
+        id="magic-npy",
+    ),
+    pytest.param(
+        {"magic": b"PK\3\4"},
+        [
+            "magic at offset 0: got b'PK\\x03\\x04', expected b'TSR!' "
+            "(this looks like a zip archive: .npz or .pt) [V1-MAGIC-1]"
+        ],
+        id="magic-zip",
+    ),
+    pytest.param(
+        {"version": 2}, ["version at offset 4: got 2, expected 1 [V1-VERSION-1]"], id="version"
+    ),
+    pytest.param(
+        {"header_size": 63},
+        ["header_size at offset 8: got 63, expected 64 [V1-HEADER-1]"],
+        id="header-size",
+    ),
+    pytest.param(
+        {"reserved_1": -7, "reserved_2": 1, "reserved_3": -1},
+        [
+            "reserved_1 at offset 12: got -7, expected 0 [V1-RESERVED-1]",
+            "reserved_2 at offset 48: got 1, expected 0 [V1-RESERVED-2]",
+            "reserved_3 at offset 56: got -1, expected 0 [V1-RESERVED-3]",
+        ],
+        id="reserved",
+    ),
+    pytest.param(
+        {"dtype": 4},
+        [
+            "dtype at offset 16: got 4, expected 1 (FP32), 2 (INT8) or 3 (INT32) "
+            "(FP16 is announced, but not part of version 1) [V1-DTYPE-1]"
+        ],
+        id="dtype-announced",
+    ),
+    pytest.param(
+        {"dtype": 9},
+        ["dtype at offset 16: got 9, expected 1 (FP32), 2 (INT8) or 3 (INT32) [V1-DTYPE-1]"],
+        id="dtype",
+    ),
+    pytest.param(
+        {"ndim": 5}, ["ndim at offset 20: got 5, expected 0 to 4 [V1-NDIM-1]"], id="ndim-5"
+    ),
+    pytest.param(
+        {"ndim": -1, "n": 2, "total_elements": 12},
+        ["ndim at offset 20: got -1, expected 0 to 4 [V1-NDIM-1]"],
+        id="ndim-negative",
+    ),
+    pytest.param(
+        of_rank_4((-1, -2, -3, -4), 24),
+        [
+            "dims[0] at offset 24: got -1, expected 0 or more [V1-DIMS-1]",
+            "dims[1] at offset 28: got -2, expected 0 or more [V1-DIMS-1]",
+            "dims[2] at offset 32: got -3, expected 0 or more [V1-DIMS-1]",
+            "dims[3] at offset 36: got -4, expected 0 or more [V1-DIMS-1]",
+        ],
+        id="dims-negative",
+    ),
+    *(
+        pytest.param(
+            of_rank_4(dims, 0),
+            [f"dims[{axis}] at offset {24 + 4 * axis}: got -1, expected 0 or more [V1-DIMS-1]"],
+            id=f"dim-{axis}-negative",
+        )
+        for axis, dims in enumerate([(-1, 0, 2, 3), (0, -1, 2, 3), (0, 1, -1, 3), (0, 1, 2, -1)])
+    ),
+    pytest.param(
+        {"ndim": 1, "n": 0, "c": 2, "total_elements": 0},
+        [
+            "dims[0] at offset 24: got 0, expected 1 (ndim 1 leaves it unused) [V1-DIMS-2]",
+            "dims[1] at offset 28: got 2, expected 1 (ndim 1 leaves it unused) [V1-DIMS-2]",
+            "dims[2] at offset 32: got 2, expected 1 (ndim 1 leaves it unused) [V1-DIMS-2]",
+        ],
+        id="unused-dims",
+    ),
+    pytest.param(
+        of_rank_4((2, 3, 4, 5), -120),
+        [
+            "total_elements at offset 40: got -120, expected 120 "
+            "(the product of dims 2, 3, 4, 5) [V1-TOTAL-1]"
+        ],
+        id="total",
+    ),
+    *(
+        pytest.param(
+            of_rank_4((*TOO_LARGE[:axis], dim, *TOO_LARGE[axis:]), dim * 2**61),
+            [
+                "dims at offset 24: got dims that span 9223372036854775808 bytes, expected at most "
+                "9223372036854775807 (a 0 counts as 1) [V1-LIMIT-1]"
+            ],
+            id=f"limit-and-{dim}-at-{axis}",
+        )
+        for dim in (0, 1)
+        for axis in range(4)
+    ),
+]  # fmt: skip
+
+
+def test_constants() -> None:
+    """The limits are those of the fields: an int32 and an int64."""
+    assert DIMENSION_MAX == 2147483647
+    assert PAYLOAD_MAX == 9223372036854775807
+
+
+@pytest.mark.parametrize(("changes", "messages"), MESSAGES)
+def test_messages(changes: dict[str, Any], messages: list[str]) -> None:
+    """All that the fields break is told, in these words."""
+    found: list[tsr.FormatError] = []
+    check_fields(unpack_fields(header(**changes)), None, True, "some.tsr", found.append)
+    assert [str(error) for error in found] == [f"some.tsr: {message}" for message in messages]
 
 
 @pytest.mark.parametrize(
-    ("file_size", "clause", "field", "offset"),
+    ("changes", "clauses"),
     [
-        pytest.param(64, "V1-PAYLOAD-1", "payload", 64, id="no-payload"),
-        pytest.param(87, "V1-PAYLOAD-1", "payload", 64, id="one-byte-less"),
-        pytest.param(89, "V1-PAYLOAD-2", "end of file", 88, id="one-byte-more"),
+        pytest.param({"magic": b"TSR4"}, ["V1-MAGIC-1"], id="magic"),
+        pytest.param({"dtype": 9}, ["V1-DTYPE-1"], id="dtype"),
+        pytest.param(of_rank_4((1, 1, 2, -3), -6), ["V1-DIMS-1"], id="dims"),
     ],
 )
-def test_file_size(file_size: int, clause: str, field: str, offset: int) -> None:
+def test_what_has_no_size_is_not_measured(changes: dict[str, Any], clauses: list[str]) -> None:
+    """Without element type or dimensions nothing is said of the payload."""
+    found: list[tsr.FormatError] = []
+    fields = unpack_fields(header(**changes))
+    assert check_fields(fields, 64, True, None, found.append)[0] is None
+    assert [error.clause for error in found] == clauses
+
+
+@pytest.mark.parametrize(
+    ("changes", "shape"),
+    [
+        pytest.param({"ndim": 0, "h": 1, "w": 1, "total_elements": 1}, (), id="rank-0"),
+        pytest.param({"ndim": 4}, (1, 1, 2, 3), id="rank-4"),
+        *(
+            pytest.param(
+                of_rank_4(shape, dim * (2**63 - 1)) | {"dtype": 2}, shape, id=f"{dim}-at-{axis}"
+            )
+            for dim in (0, 1)
+            for axis in range(4)
+            for shape in [(*LARGEST[:axis], dim, *LARGEST[axis:])]
+        ),
+    ],
+)
+def test_shapes(changes: dict[str, Any], shape: tuple[int, ...]) -> None:
+    """Each rank, and the most bytes that a payload has, with a dimension of 0 and without."""
+    assert tsr.parse_header(header(**changes)).shape == shape
+
+
+@pytest.mark.parametrize("length", [0, 1, 4, 63])
+def test_cut_header(length: int) -> None:
+    """Fewer than 64 bytes are no header."""
+    with pytest.raises(tsr.FormatError) as caught:
+        tsr.parse_header(header()[:length], path="some.tsr")
+    assert str(caught.value) == (
+        f"some.tsr: header at offset 0: got {length} bytes, expected at least 64 bytes [V1-SIZE-1]"
+    )
+
+
+@pytest.mark.parametrize("data", [b"hello\n", memoryview(b"hello\n")], ids=["bytes", "view"])
+def test_text_is_told_from_a_cut_header(data: bytes | memoryview) -> None:
+    """A short file that does not even begin like a TSR file is called so."""
+    with pytest.raises(tsr.FormatError) as caught:
+        tsr.parse_header(data)
+    assert str(caught.value) == (
+        "header at offset 0: got 6 bytes, expected at least 64 bytes "
+        "(no TSR file: it starts with b'hell') [V1-SIZE-1]"
+    )
+
+
+def test_any_buffer_holds_a_header() -> None:
+    """What lies behind the header does not matter, nor what the numbers of a buffer are."""
+    for data in (array.array("i", header()), header() + bytes(24), memoryview(header()).cast("i")):
+        assert tsr.parse_header(data).shape == (2, 3)
+
+
+@pytest.mark.parametrize(
+    ("file_size", "message"),
+    [
+        pytest.param(
+            64,
+            "payload at offset 64: got 0 bytes, expected 24 bytes [V1-PAYLOAD-1]",
+            id="no-payload",
+        ),
+        pytest.param(
+            87,
+            "payload at offset 64: got 23 bytes, expected 24 bytes [V1-PAYLOAD-1]",
+            id="one-byte-less",
+        ),
+        pytest.param(
+            89,
+            "end of file at offset 88: got 1 more byte, expected none [V1-PAYLOAD-2]",
+            id="one-byte-more",
+        ),
+        pytest.param(
+            90,
+            "end of file at offset 88: got 2 more bytes, expected none [V1-PAYLOAD-2]",
+            id="two-bytes-more",
+        ),
+    ],
+)
+def test_file_size(file_size: int, message: str) -> None:
     """The file ends where the payload does."""
     assert tsr.parse_header(header(), file_size=88).shape == (2, 3)
     with pytest.raises(tsr.FormatError) as caught:
         tsr.parse_header(header(), file_size=file_size)
-    assert (caught.value.clause, caught.value.field, caught.value.offset) == (clause, field, offset)
+    assert str(caught.value) == message
+    with pytest.raises(tsr.FormatError) as caught:
+        tsr.parse_header(header(), file_size=file_size, path="some.tsr")
+    assert str(caught.value) == f"some.tsr: {message}"
 
 
 @pytest.mark.parametrize("field", ["reserved_1", "reserved_2", "reserved_3"])
@@ -156,24 +396,104 @@ def test_build_header_bytes() -> None:
     assert tsr.build_header("float32", (2, 3)) == header()
 
 
-def test_build_header_limits() -> None:
-    """The largest shapes have headers; one more byte or element has none."""
-    largest = (DIMENSION_MAX, DIMENSION_MAX, 0, 1)
+@pytest.mark.parametrize("axis", range(4))
+@pytest.mark.parametrize("dim", [0, 1])
+def test_build_header_limits(axis: int, dim: int) -> None:
+    """The largest shapes have headers, with a 0 among them and without; one byte more has none."""
+    largest = (*LARGEST[:axis], dim, *LARGEST[axis:])
     assert tsr.parse_header(tsr.build_header("int8", largest)).shape == largest
-    with pytest.raises(tsr.UnsupportedError, match=str(PAYLOAD_MAX)):
-        tsr.build_header("float32", largest)
-    with pytest.raises(tsr.UnsupportedError, match="dimensions from 0 to 2147483647"):
-        tsr.build_header("int8", (2**31,))
+    shape = (*TOO_LARGE[:axis], dim, *TOO_LARGE[axis:])
+    with pytest.raises(tsr.UnsupportedError) as caught:
+        tsr.build_header("float32", shape)
+    assert str(caught.value) == (
+        f"shape: got {shape}, which spans 9223372036854775808 bytes of float32 (each 0 counted as "
+        "1), expected at most 9223372036854775807"
+    )
+    assert caught.value.given == shape
+
+
+FIVE = (1, 2, 3, 4, 5)
+
+# Shapes that no header has, and why in the words that users see.
+NO_SHAPES = [
+    pytest.param(
+        FIVE,
+        "shape: got 5 dimensions (1, 2, 3, 4, 5), expected at most 4; reshape the array to merge "
+        "some",
+        id="rank-5",
+    ),
+    pytest.param(
+        (2**31,),
+        "shape: got (2147483648,), expected dimensions from 0 to 2147483647",
+        id="beyond-int32",
+    ),
+    pytest.param(
+        (2**31, 0),
+        "shape: got (2147483648, 0), expected dimensions from 0 to 2147483647",
+        id="beyond-int32-and-0",
+    ),
+    pytest.param(
+        (1, 2**64 - 1),
+        "shape: got (1, 18446744073709551615), expected dimensions from 0 to 2147483647",
+        id="64-bits",
+    ),
+    pytest.param(
+        (2**64, 1),
+        "shape: got a huge dimension, expected dimensions from 0 to 2147483647",
+        id="65-bits",
+    ),
+]
+
+
+@pytest.mark.parametrize(("shape", "message"), NO_SHAPES)
+def test_shapes_without_encoding(shape: tuple[int, ...], message: str) -> None:
+    """What the fields have no room for is refused, also where an array has that shape."""
+    with pytest.raises(tsr.UnsupportedError) as caught:
+        tsr.build_header("int8", shape)
+    assert (str(caught.value), caught.value.given) == (message, shape)
+    with pytest.raises(tsr.UnsupportedError) as caught:
+        encode_header(header_starts(INT8), shape)
+    assert (str(caught.value), caught.value.given) == (message, shape)
+
+
+@pytest.mark.parametrize("shape", [(2.0,), None, "12"], ids=repr)
+def test_no_integers(shape: Any) -> None:
+    """A shape is made of integers; the cause says what is none."""
+    with pytest.raises(tsr.UnsupportedError) as caught:
+        tsr.build_header("float32", shape)
+    assert str(caught.value) == f"shape: got {shape!r}, expected integers"
+    assert caught.value.given == shape
+    assert isinstance(caught.value.__cause__, TypeError)
+
+
+@pytest.mark.parametrize(
+    ("shape", "fields"),
+    [
+        pytest.param((), {"ndim": 0, "h": 1, "w": 1, "total_elements": 1}, id="rank-0"),
+        pytest.param((5,), {"ndim": 1, "h": 1, "w": 5, "total_elements": 5}, id="rank-1"),
+        pytest.param((0,), {"ndim": 1, "h": 1, "w": 0, "total_elements": 0}, id="no-element"),
+        pytest.param((2, 3), {}, id="rank-2"),
+        pytest.param((2, 3, 4), {"ndim": 3, "c": 2, "h": 3, "w": 4, "total_elements": 24}, id="3"),
+        pytest.param((2, 3, 4, 5), of_rank_4((2, 3, 4, 5), 120), id="rank-4"),
+        pytest.param(
+            (2**31 - 1, 2),
+            {"h": 2**31 - 1, "w": 2, "total_elements": 2**32 - 2},
+            id="many-elements",
+        ),
+    ],
+)
+def test_built_for_an_array(shape: tuple[int, ...], fields: dict[str, int]) -> None:
+    """What comes before the dims is built once for each rank, the rest for each array."""
+    starts = header_starts(FP32)
+    assert starts == tuple(struct.pack("<4s5i", b"TSR!", 1, 64, 0, 1, ndim) for ndim in range(5))
+    assert encode_header(starts, shape) == header(**fields)
 
 
 @pytest.mark.parametrize(
     ("dtype", "shape", "message"),
     [
-        pytest.param("float32", (1,) * 5, "got 5 dimensions", id="rank-5"),
         pytest.param("float32", (-1,), "dimensions from 0", id="negative"),
         pytest.param("float32", (-2, -3), "dimensions from 0", id="negative-pair"),
-        pytest.param("float32", (2.0,), "expected integers", id="float-dimension"),
-        pytest.param("float32", None, "expected integers", id="no-shape"),
         pytest.param("float16", (1,), "cast='float32' keeps every value", id="float16"),
         pytest.param("bool", (1,), "cast='int8' keeps every value", id="bool"),
         pytest.param("uint8", (1,), "cast='int32' keeps every value", id="uint8"),

@@ -70,7 +70,7 @@ _MAGIC_NOTES = {
 }
 
 
-@dataclass(frozen=True, slots=True, repr=False)
+@dataclass(frozen=True, slots=True)
 class Header:
     """What the header of a TSR v1 file says.
 
