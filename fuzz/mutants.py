@@ -158,6 +158,14 @@ def _is_no_behaviour(node: ast.AST) -> bool:
     return False
 
 
+def _is_implied(place: _Place) -> bool:
+    """Tell whether it is ``return None`` at the end of a function, which Python does anyway."""
+    match place:
+        case _Place(node=ast.Return(value=None | ast.Constant(value=None)), field="body"):
+            return isinstance(place.parent, _SCOPES) and place.node is place.parent.body[-1]
+    return False
+
+
 def _changes(place: _Place) -> Iterator[_Change]:  # noqa: C901 - one branch a kind of code
     match place.node:
         case ast.Constant(value=value):
@@ -208,7 +216,7 @@ def _changes(place: _Place) -> Iterator[_Change]:  # noqa: C901 - one branch a k
     if place.field == "test":
         yield place.instead(ast.Constant(True))
         yield place.instead(ast.Constant(False))
-    if isinstance(place.node, (*_SIMPLE, ast.For)):
+    if isinstance(place.node, (*_SIMPLE, ast.For)) and not _is_implied(place):
         yield place.instead(ast.Pass())
 
 

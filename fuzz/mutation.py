@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import gc
 import json
 import os
 import resource
@@ -170,23 +171,37 @@ def _judged(job: Job, jobs: int, seconds: float) -> Iterator[Outcome]:
 
 def _warmed_up(job: Job, code: CodeType) -> float:
     """Import what the tests import, but for the tree's own modules; give the tests' seconds."""
-    _start(job, code, SECONDS_ASLEEP)
+    imported = job.scratch / "imported"
+    _start(job, code, SECONDS_ASLEEP, imported)
     _, status, seconds = _ended()
     if os.waitstatus_to_exitcode(status) != _PASSED:
         output = (job.scratch / "output").read_text(encoding="utf-8", errors="replace")
         raise SystemExit(f"{job.module}: tests fail without a fault\n{output}")
-    for name in json.loads((job.scratch / "imported").read_bytes()):
+    for name in json.loads(imported.read_bytes()):
         with contextlib.suppress(Exception):  # not every module can be imported by its name
             import_module(name)
+    gc.freeze()  # what is there by now is no garbage, and need not be looked through again
+    # What the tree's own modules and tests are compiled to stays out of the tree.
+    sys.pycache_prefix = str(job.scratch / "bytecode")
     return seconds
 
 
-def _start(job: Job, code: CodeType, seconds: float) -> int:
-    """Fork a process in which the tests meet `code` in place of the module."""
+def _start(job: Job, code: CodeType, seconds: float, imported: Path | None = None) -> int:
+    """Fork a process in which the tests meet `code` in place of the module.
+
+    Parameters
+    ----------
+    job : Job
+    code : code
+    seconds : float
+        How long it may compute.
+    imported : path, optional
+        Where to write the names of the modules that it imported, but for those of the tree.
+    """
     pid = os.fork()
     if pid == 0:
         try:
-            _run_tests(job, code, seconds)
+            _run_tests(job, code, seconds, imported)
         finally:
             os._exit(_NOTICED[0])  # what even pytest did not expect
     with contextlib.suppress(PermissionError, ProcessLookupError):
@@ -194,7 +209,7 @@ def _start(job: Job, code: CodeType, seconds: float) -> int:
     return pid
 
 
-def _run_tests(job: Job, code: CodeType, seconds: float) -> NoReturn:
+def _run_tests(job: Job, code: CodeType, seconds: float, imported: Path | None) -> NoReturn:
     os.setpgid(0, 0)
     # What these signals do unless somebody catches them is to end the process.
     for number in (signal.SIGPROF, signal.SIGALRM, signal.SIGTERM):
@@ -207,16 +222,16 @@ def _run_tests(job: Job, code: CodeType, seconds: float) -> NoReturn:
         os.dup2(output, descriptor)
     os.chdir(job.root)
     sys.path.insert(0, str(job.root))
-    sys.dont_write_bytecode = True
+    sys.dont_write_bytecode = sys.pycache_prefix is None
     os.environ["HYPOTHESIS_STORAGE_DIRECTORY"] = str(job.scratch / "hypothesis")
     sys.meta_path.insert(0, _Finder(job.module, str(job.root / job.module), code))
-    options = ["-x", "-q", "--tb=short", "-p", "no:cacheprovider", f"--rootdir={job.root}"]
+    options = ["-x", "-q", "--tb=native", "-p", "no:cacheprovider", f"--rootdir={job.root}"]
     temporary = f"--basetemp={job.scratch / str(os.getpid())}"
     status = pytest.main([*job.tests, *options, temporary], plugins=[_PropertiesLast()])
-    if not (job.scratch / "imported").exists():
+    if imported is not None:
         ours = {entry.name.partition(".")[0] for entry in job.root.iterdir()}
         names = [name for name in sys.modules if name.partition(".")[0] not in ours]
-        (job.scratch / "imported").write_text(json.dumps(names), encoding="utf-8")
+        imported.write_text(json.dumps(names), encoding="utf-8")
     sys.stdout.flush()
     os._exit(status)
 

@@ -128,7 +128,7 @@ def encode_response(response: Response, timestamp: int) -> bytes:
             "timestamp": timestamp, "id": response.id,
         }  # fmt: skip
         if response.tensors:
-            fields["tensors"] = list(response.tensors)
+            fields["tensors"] = response.tensors
         return _dump(fields)
     # Of a tensor it expects the name, of an error whatever says so; nothing counts as a failure.
     text = response.result
@@ -180,12 +180,14 @@ def _load(data: bytes) -> dict[str, Any]:
 
 
 def _pasted(text: str) -> dict[str, Any] | None:
-    head = _PASTED_HEAD.match(text)
-    middle = _PASTED_MIDDLE.search(text, head.end()) if head else None
-    tail = _PASTED_TAIL.search(text, middle.end()) if middle else None
-    if head is None or middle is None or tail is None:
-        return None
-    return {"cmd": text[head.end() : middle.start()], "params": text[middle.end() : tail.start()]}
+    if (
+        (head := _PASTED_HEAD.match(text))
+        and (middle := _PASTED_MIDDLE.search(text, head.end()))
+        and (tail := _PASTED_TAIL.search(text, middle.end()))
+    ):
+        command, parameters = text[head.end() : middle.start()], text[middle.end() : tail.start()]
+        return {"cmd": command, "params": parameters}
+    return None
 
 
 def _text(value: object) -> str:

@@ -104,6 +104,10 @@ def changed(source: str) -> set[str]:
         ),
         pytest.param("@a\ndef f(b=2): pass", {"f", "b=0", "b=1", "b=3"}, id="function"),
         pytest.param("class A:\n    a: int", {"pass"}, id="field"),
+        pytest.param("def f():\n    return None", {"return 0"}, id="return-none"),
+        pytest.param("def f():\n    return 7\n    del a", {
+            "return 0", "return 1", "return 6", "return 8", "pass",
+        }, id="return"),
         pytest.param(
             '"""Doc."""\nimport a\nfrom b import c\n__all__ = ["d"]\nif TYPE_CHECKING:\n    x = 1\n'
             'def f(a: 1) -> 2:\n    """Doc."""\n    g(a)',
@@ -221,7 +225,7 @@ def test_tests_that_fail_anyway(tmp_path: Path) -> None:
     status, lines, report = judge(tmp_path, STRONG.replace("not is_small(4)", "is_small(4)"))
     assert (status, report) == (1, "")
     assert lines[0] == "toys/toy.py: tests fail without a fault"
-    assert "    assert is_small(4)" in "\n".join(lines)
+    assert "assert is_small(4)" in "\n".join(lines)
 
 
 def test_a_fault_that_never_ends(tmp_path: Path) -> None:

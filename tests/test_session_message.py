@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
+from collections.abc import Callable
 
 import pytest
 from hypothesis import example, given
@@ -45,6 +46,16 @@ def test_request_bytes() -> None:
         b'{"command": "matmul", "parameters": "input_a input_b", "timestamp": 1699123456789, '
         b'"id": "7f-1"}'
     )
+
+
+def test_request_bytes_for_either_worker() -> None:
+    """Where the worker may be the original's, its two fields stand beside, with their own text."""
+    data = encode_request(Request("matmul", "a b", "7f-1"), NOW, "a,b")
+    assert data == (
+        b'{"command": "matmul", "parameters": "a b", "timestamp": 1699123456789, "id": "7f-1", '
+        b'"cmd": "matmul", "params": "a,b"}'
+    )
+    assert decode_request(data) == Request("matmul", "a b", "7f-1")
 
 
 def test_response_bytes() -> None:
@@ -112,6 +123,7 @@ def test_requests_read(data: bytes, request_: Request) -> None:
         pytest.param(
             b'{"result": "ours", "cmd": "x", "params": "y"}', Response("", "ours"), id="mixed"
         ),
+        pytest.param(b'{"params": "y"}', Response("", "y", is_original=True), id="params-only"),
     ],
 )
 def test_responses_read(data: bytes, response: Response) -> None:
@@ -303,6 +315,63 @@ def test_no_responses(data: bytes, why: str) -> None:
     """A response has a result, and texts only, in a list where they are tensors' names."""
     with pytest.raises(MessageError, match=why):
         decode_response(data)
+
+
+# With what stands around it, more than the 80 bytes that an error shows.
+EXTRA = b'"extra": "' + b"." * 69
+
+
+@pytest.mark.parametrize(
+    ("decode", "data", "message"),
+    [
+        pytest.param(
+            decode_request, b"{" + EXTRA + b'"}', "a request without a command", id="no-command"
+        ),
+        pytest.param(
+            decode_request, b"{" + EXTRA + b'", "command": "x", "parameters": 1}',
+            "a request whose parameters are no text", id="no-parameters",
+        ),
+        pytest.param(
+            decode_response, b"{" + EXTRA + b'"}', "a response without a result", id="no-result"
+        ),
+        pytest.param(
+            decode_response, b"{" + EXTRA + b'", "result": "x", "tensors": 1}',
+            "a response whose tensors are no list", id="no-list",
+        ),
+        pytest.param(
+            decode_request, b"[" + b"." * 80, "a message that is no JSON", id="no-json"
+        ),
+        pytest.param(
+            decode_request, b"{" + EXTRA + b"\xff", "a message that is no UTF-8", id="no-utf-8"
+        ),
+        pytest.param(
+            decode_request, b"1" * 81, "a message that is no object", id="no-object"
+        ),
+    ],
+)  # fmt: skip
+def test_messages(decode: Callable[[bytes], object], data: bytes, message: str) -> None:
+    """An error says what is wrong, and shows the first 80 bytes."""
+    with pytest.raises(MessageError) as caught:
+        decode(data)
+    assert len(data) > 80
+    assert str(caught.value) == f"{message}: {data[:80]!r}"
+
+
+def test_message_about_a_value() -> None:
+    """An error shows the first 80 characters of what is no text."""
+    with pytest.raises(MessageError) as caught:
+        decode_response(b'{"result": ["' + b"x" * 78 + b'y"]}')
+    assert str(caught.value) == f"""a message with "['{"x" * 78}" where text belongs"""
+
+
+def test_causes() -> None:
+    """An error tells where the bytes are no UTF-8, or no JSON."""
+    with pytest.raises(MessageError) as caught:
+        decode_request(b'{"command": "\xff"}')
+    assert isinstance(caught.value.__cause__, UnicodeDecodeError)
+    with pytest.raises(MessageError) as caught:
+        decode_request(b'{"command": }')
+    assert isinstance(caught.value.__cause__, json.JSONDecodeError)
 
 
 @pytest.mark.parametrize("depth", [100, 900, 1_100, 10_000, 1_000_000])
