@@ -21,11 +21,14 @@ from fuzz.runs import run
 from fuzz.seeds import MESSAGES, OTHERS, crashes_of, seeds_of, valid_seeds_of
 from fuzz.targets import TARGETS
 from session import message
+from tsr.testing import files
 
 NO_BUG = planted.Bug("none", "tsr/layout.py", "V1_VERSION = 1", "V1_VERSION = 1", "header")
 
 # Each of them writes files, many times over: fewer examples than for what stays in memory.
 SLOW = ("readers", "npy", "npz", "safetensors", "pt")
+
+FILES = st.binary() | files("v1") | files("tsr4")
 
 needs_atheris = pytest.mark.skipif(
     importlib.util.find_spec("atheris") is None, reason="atheris is not installed: the extra fuzz"
@@ -55,13 +58,14 @@ def test_crashes(name: str, path: Path) -> None:
 
 @every_target
 def test_properties(name: str) -> None:
-    """The invariant holds for whatever hypothesis makes of the seeds."""
+    """The invariant holds for whatever hypothesis makes, and makes of the seeds."""
     target, mutator, seeds = TARGETS[name], mutator_of(name), seeds_of(name)
     count = settings().max_examples // (4 if name in SLOW else 1)
+    others = st.binary() if name in (*MESSAGES, *OTHERS) else FILES
 
     @settings(max_examples=count, suppress_health_check=list(HealthCheck))
-    @given(st.sampled_from(seeds), st.integers(0, 2**32), st.integers(1, 4), st.binary())
-    def check(data: bytes, seed: int, steps: int, other: bytes) -> None:
+    @given(others, st.sampled_from(seeds), st.integers(0, 2**32), st.integers(1, 4))
+    def check(other: bytes, data: bytes, seed: int, steps: int) -> None:
         target(other)
         random = Random(seed)
         for _ in range(steps):

@@ -12,8 +12,8 @@ mutated files, the third all that are one step away from a vector, and many that
 Exit status: 0 all is right, 1 something is not, 2 the command line is wrong.
 
 In this directory: `answers` and `program` speak the protocol, `vectors`, `mutation` and
-`exhaustion` make the inputs. `codec`, `reference` and `kaitai` are implementations under it, by means
-of `serving`; ``spec/js/conformance.mjs`` is a further one.
+`exhaustion` make the inputs. `codec`, `reference` and `kaitai` are implementations under it, by
+means of `serving`; ``spec/js/conformance.mjs`` is a further one.
 """
 
 from __future__ import annotations
