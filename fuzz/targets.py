@@ -148,17 +148,17 @@ def reference(data: bytes) -> None:
 
 def schema(data: bytes) -> None:
     """What construct parses it builds as the same bytes again, and the package's writers do too."""
+    parse = declarations.reference_loads_tsr4 if is_tsr4(data) else declarations.reference_loads
     try:
-        if is_tsr4(data):
-            arrays = declarations.reference_loads_tsr4(data)
-            file = declarations.reference_dumps_tsr4(arrays)
-            assert file == tsr.dumps(arrays, format="tsr4")
-            assert tensors_of(declarations.reference_loads_tsr4(file)) == tensors_of(arrays)
-        else:
-            array = declarations.reference_loads(data)
-            assert declarations.reference_dumps(array) == data == tsr.dumps(array)
+        parsed = parse(data)
     except FormatError:
         return
+    if isinstance(parsed, list):
+        file = declarations.reference_dumps_tsr4(parsed)
+        assert file == tsr.dumps(parsed, format="tsr4")
+        assert tensors_of(declarations.reference_loads_tsr4(file)) == tensors_of(parsed)
+    else:
+        assert declarations.reference_dumps(parsed) == data == tsr.dumps(parsed)
 
 
 def _read(data: bytes) -> Outcome:
