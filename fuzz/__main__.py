@@ -72,13 +72,15 @@ def _run(options: argparse.Namespace) -> int:
                 flush=True,
             )
             if done.crash:
-                print(f"{done.crash}\n{done.failure}", flush=True)
+                print(f"{done.crash}: {done.crash.read_bytes().hex()}")
+            if done.failure:
+                print(done.failure, flush=True)
     if options.record:
         report.record(runs)
     executions = sum(done.executions for done in runs)
     crashes = sum(done.crash is not None for done in runs)
     print(f"{executions:,} executions of {len(runs)} targets, {crashes} crashes")
-    return 1 if crashes or not all(done.executions for done in runs) else 0
+    return 1 if any(done.failure for done in runs) else 0
 
 
 def _minimise(options: argparse.Namespace) -> int:

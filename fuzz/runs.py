@@ -52,7 +52,7 @@ class Run(NamedTuple):
     crash : Path or None
         The input that the target failed with.
     failure : str
-        How it failed: a traceback, or the last that the engine wrote.
+        How it failed, or why it did not even start: a traceback, or the last that the engine wrote.
     """
 
     target: str
@@ -104,15 +104,16 @@ def run(
             "-print_final_stats=1",
         )
         crash = _keep(artifacts, crashes / target)
+    executions = _stat(output, "number_of_executed_units")
     counts = [int(number) for number in re.findall(r" cov: (\d+) ", output)]
     return Run(
         target,
-        _stat(output, "number_of_executed_units"),
+        executions,
         time.monotonic() - start,
         counts[-1] if counts else 0,
         _stat(output, "new_units_added"),
         crash,
-        _failure(output) if crash else "",
+        _failure(output) if crash or not executions else "",
     )
 
 
