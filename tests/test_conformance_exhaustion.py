@@ -155,6 +155,7 @@ def test_all_pairs_of_a_toy() -> None:
         for field in FIELDS
     }
     assert all(len(set(values)) == len(values) > 4 for values in numbers.values())
+    assert all(TOY[one.offset : one.offset + one.size] not in numbers[one] for one in FIELDS)
     assert (2).to_bytes(4, "little") in numbers[FIELDS[3]]  # a neighbour of what is there
     assert b"\xff" in numbers[FIELDS[1]]
     assert b"TSR4" in numbers[FIELDS[0]]
