@@ -49,7 +49,9 @@ def test_worked_by_hand() -> None:
     )
     header = patched(header, 40, zlib.crc32(header).to_bytes(4, "little"))
     entry = struct.Struct("<B3x4iqQQQQI").pack
-    assert encode_container(TSR4_RAW, INFOS) == (
+    data = encode_container(TSR4_RAW, INFOS)
+    assert type(data) is bytes
+    assert data == (
         header
         + entry(0, 1, 2, 3, 4, 24, 256, 96, 512, 96, 0x01020304)
         + entry(2, 5, 1, 1, 1, 5, 128, 5, 768, 5, 0xFFFFFFFF)
@@ -232,6 +234,16 @@ def test_header_messages(offset: int, piece: bytes, message: str) -> None:
         assert (mode, count) == (None if offset == 12 else TSR4_RAW, 3)
 
 
+def test_header_messages_where_payloads_are_compressed() -> None:
+    """Payloads that are compressed begin right behind the directory."""
+    data = resealed(patched(encode_container(TSR4_ZLIB, INFOS), 32, b"\0\2"))
+    found: list[FormatError] = []
+    assert decode_container_header(data, 128, None, True, None, found.append) == (TSR4_ZLIB, 3)
+    assert [str(error) for error in found] == [
+        "data_offset at offset 32: got 512, expected 320 (behind 3 entries) [T4-DATA-1]"
+    ]
+
+
 def test_no_tensors() -> None:
     """A file has one tensor at least; its payload would begin behind no entry."""
     data = resealed(patched(encode_container(TSR4_RAW, INFOS), 16, b"\0"))
@@ -243,11 +255,12 @@ def test_no_tensors() -> None:
 
 def test_a_wrong_checksum() -> None:
     """Both checksums are told, as the eight digits that they are."""
-    data = patched(encode_container(TSR4_RAW, INFOS), 40, b"\1\0\0\0")
-    assert [str(error) for error in findings(data)] == [
-        "x.tsr: header_crc32 at offset 40: got 0x00000001, expected 0x047ce70b "
-        "(the CRC-32 of the header) [T4-CRC-1]"
-    ]
+    for piece, got in ((b"\1\0\0\0", "0x00000001"), (b"\xff" * 4, "0xffffffff")):
+        data = patched(encode_container(TSR4_RAW, INFOS), 40, piece)
+        assert [str(error) for error in findings(data)] == [
+            f"x.tsr: header_crc32 at offset 40: got {got}, expected 0x047ce70b "
+            "(the CRC-32 of the header) [T4-CRC-1]"
+        ]
 
 
 @pytest.mark.parametrize(
@@ -512,6 +525,12 @@ def test_extent(size: int, messages: list[str]) -> None:
     assert list(map(str, lenient)) == [str(error) for error in found if error.clause != "T4-END-1"]
 
 
+def test_extent_of_payloads_that_are_out_of_order() -> None:
+    """That an earlier payload ends behind the last is another fault: the last tells the end."""
+    infos = [TensorInfo(INT8, (1, 1, 1, 9), 512, 9, 9), TensorInfo(INT8, (1, 1, 1, 1), 512, 1, 1)]
+    check_extent(infos, 513, True, None, raise_error)
+
+
 def test_a_directory_is_there_before_it_is_read() -> None:
     """A count is held against the size of the file."""
     data = patched(encode_container(TSR4_ZLIB, INFOS), 16, b"\xff\xff\xff\xff")
@@ -573,9 +592,14 @@ BETWEEN = "expected dimensions from 1 to 2147483647; format='v1' holds a dimensi
         ((1, 2**31, 1), f"got (1, 2147483648, 1), {BETWEEN}"),
         ((2**31, 1, 1), f"got (2147483648, 1, 1), {BETWEEN}"),
         ((2**31, 1, 1, 1), f"got (2147483648, 1, 1, 1), {BETWEEN}"),
-        (
-            (2**21, 2**21, 2**19, 1),
-            "got (2097152, 2097152, 524288, 1), more bytes of float32 than 9223372036854775807",
+        *(
+            (shape, f"got {shape}, more bytes of float32 than 9223372036854775807")
+            for shape in [
+                (2**21, 2**21, 2**19, 1),
+                (2**21, 2**21, 1, 2**19),
+                (2**21, 1, 2**21, 2**19),
+                (1, 2**21, 2**21, 2**19),
+            ]
         ),
     ],
 )
@@ -590,5 +614,7 @@ def test_shapes_without_encoding(shape: Any, message: str) -> None:
 
 def test_an_unknown_mode_leaves_the_places_open() -> None:
     """Where the mode is wrong, nothing is said of where payloads should lie."""
-    data = resealed(patched(encode_container(TSR4_RAW, INFOS), 12, b"\2"))
-    assert [error.clause for error in findings(data)] == ["T4-MODE-1"]
+    data = patched(encode_container(TSR4_RAW, INFOS), 12, b"\2")
+    for offset in (0, 256, 320, 512, 768):
+        data = resealed(patched(data, 32, offset.to_bytes(8, "little")))
+        assert [error.clause for error in findings(data)] == ["T4-MODE-1"]

@@ -257,7 +257,7 @@ def test_what_has_no_size_is_not_measured(changes: dict[str, Any], clauses: list
     """Without element type or dimensions nothing is said of the payload."""
     found: list[tsr.FormatError] = []
     fields = unpack_fields(header(**changes))
-    assert check_fields(fields, 64, True, None, found.append)[0] is None
+    assert check_fields(fields, 65, True, None, found.append)[0] is None
     assert [error.clause for error in found] == clauses
 
 
@@ -342,6 +342,13 @@ def test_file_size(file_size: int, message: str) -> None:
     with pytest.raises(tsr.FormatError) as caught:
         tsr.parse_header(header(), file_size=file_size, path="some.tsr")
     assert str(caught.value) == f"some.tsr: {message}"
+
+
+def test_lenient_ignores_what_follows() -> None:
+    """Without `strict`, anything may follow the payload, which still has to be there."""
+    assert tsr.parse_header(header(), file_size=89, strict=False).shape == (2, 3)
+    with pytest.raises(tsr.FormatError, match="V1-PAYLOAD-1"):
+        tsr.parse_header(header(), file_size=87, strict=False)
 
 
 @pytest.mark.parametrize("field", ["reserved_1", "reserved_2", "reserved_3"])
