@@ -66,6 +66,8 @@ def _run(options: argparse.Namespace) -> int:
     with ThreadPoolExecutor(options.jobs) as pool:
         for done in pool.map(lambda target: run(target, 60 * options.minutes), targets):
             runs.append(done)
+            if options.record:
+                report.record(done)
             print(
                 f"{done.target:<16} {done.executions:>11,} {done.executions / done.seconds:>9,.0f} "
                 f"{done.edges:>9} {done.new:>5}",
@@ -75,8 +77,6 @@ def _run(options: argparse.Namespace) -> int:
                 print(f"{done.crash}: {done.crash.read_bytes().hex()}")
             if done.failure:
                 print(done.failure, flush=True)
-    if options.record:
-        report.record(runs)
     executions = sum(done.executions for done in runs)
     crashes = sum(done.crash is not None for done in runs)
     print(f"{executions:,} executions of {len(runs)} targets, {crashes} crashes")

@@ -44,14 +44,13 @@ that it was not found so within {seconds:g} s.
 """
 
 
-def record(runs: Sequence[Run]) -> None:
-    """Add runs to those recorded before."""
+def record(run: Run) -> None:
+    """Add a run to those recorded before."""
     results = _results()
-    for run in runs:
-        total = results["targets"].setdefault(run.target, {"executions": 0, "seconds": 0})
-        total["executions"] += run.executions
-        total["seconds"] += round(run.seconds)
-        total["branches"] = run.edges
+    total = results["targets"].setdefault(run.target, {"executions": 0, "seconds": 0})
+    total["executions"] += run.executions
+    total["seconds"] += round(run.seconds)
+    total["branches"] = run.edges
     _save(results)
 
 
