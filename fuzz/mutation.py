@@ -81,6 +81,12 @@ class Key(NamedTuple):
     mutant: str
     nth: int
 
+    @property
+    def alike(self) -> Key:
+        """The key without the choice of quotes, which Python 3.12 made another in f-strings."""
+        original, mutant = (text.replace('"', "'") for text in (self.original, self.mutant))
+        return self._replace(original=original, mutant=mutant)
+
 
 class Outcome(NamedTuple):
     """What became of a mutant: ``"killed"``, ``"timed out"`` or ``"survived"``."""
@@ -101,9 +107,12 @@ class Job(NamedTuple):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Judge modules, print what survives, and write the report; see the top of this module."""
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options = parser.parse_args(arguments)
     root = Path(options.root).resolve()
     chosen = options.modules or list(MODULES)
+    if not options.tests and not set(chosen) <= set(MODULES):
+        parser.error(f"no tests are known but for {', '.join(MODULES)}: name some with --tests")
     reasons = _read_reasons(root / REASONS)
     outcomes: dict[str, list[Outcome]] = {}
     _settle()
@@ -111,7 +120,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for module in chosen:
             job = Job(root, module, options.tests or MODULES[module], Path(scratch))
             outcomes[module] = list(_progress(module, _judged(job, options.jobs, options.seconds)))
-    if set(chosen) == set(MODULES) or options.report:
+    if chosen == list(MODULES) or options.report:
         (root / REPORT).write_text(_report(outcomes, reasons), encoding="utf-8")
     complaints = _complaints(outcomes, reasons)
     print("\n".join(complaints or ["every mutant is killed, or survives for a reason"]))
@@ -298,7 +307,7 @@ def _read_reasons(path: Path) -> dict[Key, str]:
     reasons: dict[Key, str] = {}
     for group in json.loads(path.read_bytes()):
         for original, mutant, *nth in group["mutants"]:
-            key = Key(group["module"], group["scope"], original, mutant, *(nth or [1]))
+            key = Key(group["module"], group["scope"], original, mutant, *(nth or [1])).alike
             if key in reasons:
                 raise SystemExit(f"{path}: two reasons for {_described(key)}")
             reasons[key] = group["reason"]
@@ -321,14 +330,15 @@ def _complaints(outcomes: dict[str, list[Outcome]], reasons: dict[Key, str]) -> 
         for outcome in judged
         if outcome.verdict == "survived"
     }
+    alike = {key.alike for key in survivors}
     return [
         f"{key.module}:{line}: survives without a reason: {_described(key)}"
         for key, line in sorted(survivors.items(), key=lambda item: (item[0].module, item[1]))
-        if key not in reasons
+        if key.alike not in reasons
     ] + [
         f"{REASONS}: a reason without a survivor: {_described(key)}"
         for key in reasons
-        if key.module in outcomes and key not in survivors
+        if key.module in outcomes and key not in alike
     ]
 
 
@@ -360,7 +370,7 @@ def _report(outcomes: dict[str, list[Outcome]], reasons: dict[Key, str]) -> str:
                     (
                         f"`{key.scope}`" if key.scope else "the module",
                         *map(_code, _differing(key.original, key.mutant)),
-                        reasons.get(key, "**no reason**"),
+                        reasons.get(key.alike, "**no reason**"),
                     )
                     for key, _, _ in survivors
                 ],
