@@ -5,12 +5,16 @@
     python -m fuzz planted [--seconds N]
     python -m fuzz report
 
-``run`` needs the extra ``fuzz``. It prints executions, coverage and new inputs of each target, and
-keeps an input that one fails with in ``fuzz/crashes``; new inputs go to ``fuzz/work``, and with
-``minimise`` what counts of them to ``fuzz/corpus``. ``planted`` puts bugs into a copy of the
-sources, one at a time, and tells what finds them. ``report`` writes ``fuzz/report.md`` from what
-``run --record`` and ``planted`` left. Exit status: 0 all is well, 1 a target failed or a planted
-bug was not found, 2 the command line is wrong or an extra is missing.
+All but ``report`` need the extras ``test`` and ``fuzz``.
+
+- ``run`` prints executions, coverage and new inputs of each target, and keeps an input that one
+  fails with in ``fuzz/crashes``. New inputs go to ``fuzz/work``.
+- ``minimise`` takes what counts of these into ``fuzz/corpus``.
+- ``planted`` puts bugs into a copy of the sources, one at a time, and tells what finds them.
+- ``report`` writes ``fuzz/report.md`` from what ``run --record`` and ``planted`` left.
+
+Exit status: 0 all is well, 1 a target failed or a planted bug was not found, 2 the command line is
+wrong or an extra is missing, 130 interrupted.
 """
 
 from __future__ import annotations
@@ -21,9 +25,13 @@ from concurrent.futures import ThreadPoolExecutor
 from os import cpu_count
 from typing import TYPE_CHECKING
 
-from fuzz import report
-from fuzz.runs import Run, minimise, run
-from fuzz.targets import TARGETS
+try:
+    from fuzz import report
+    from fuzz.runs import Run, minimise, run
+    from fuzz.targets import TARGETS
+except ModuleNotFoundError as error:
+    print(f"{error}; pip install -e '.[test,fuzz]'", file=sys.stderr)
+    sys.exit(2)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,12 +46,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         command.add_argument(
             "targets", nargs="*", metavar="TARGET", help=f"of {', '.join(TARGETS)}"
         )
-        command.add_argument("--jobs", type=int, default=cpu_count(), help="targets at once")
+        command.add_argument("--jobs", type=_jobs, default=cpu_count(), help="targets at once")
         if name == "run":
-            command.add_argument("--minutes", type=float, default=1, help="for each target")
+            command.add_argument("--minutes", type=_time, default=1, help="for each target")
             command.add_argument("--record", action="store_true", help="for the report")
     planted = commands.add_parser("planted")
-    planted.add_argument("--seconds", type=float, default=60, help="for each bug and each way")
+    planted.add_argument("--seconds", type=_time, default=60, help="for each bug and each way")
     commands.add_parser("report")
     options = parser.parse_args(arguments)
     if options.command in ("run", "minimise"):
@@ -55,6 +63,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ModuleNotFoundError as error:
         print(error, file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        return 130
+
+
+def _jobs(text: str) -> int:
+    jobs = int(text)
+    if jobs < 1:
+        raise ValueError(text)
+    return jobs
+
+
+def _time(text: str) -> float:
+    time = float(text)
+    if not 0 < time < 1e6:
+        raise ValueError(text)
+    return time
 
 
 def _run(options: argparse.Namespace) -> int:

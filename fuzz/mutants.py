@@ -182,7 +182,7 @@ def _changes(place: _Place) -> Iterator[_Change]:  # noqa: C901 - one branch a k
                 for index in range(len(values)):
                     yield _spliced(node, "values", index)
         case ast.BinOp(op=operator) | ast.AugAssign(op=operator) as node:
-            for kind in _ARITHMETIC[type(operator)]:
+            for kind in _ARITHMETIC.get(type(operator), ()):
                 yield node, "op", kind()
             if isinstance(node, ast.BinOp):
                 yield place.instead(node.left)

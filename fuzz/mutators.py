@@ -10,10 +10,14 @@ from __future__ import annotations
 import ast
 import io
 import json
+import pickletools
 import struct
 import zipfile
+from itertools import pairwise
 from math import prod
 from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
 
 from fuzz.dictionary import words_of
 from spec.conformance.mutation import mutated
@@ -36,7 +40,7 @@ def mutator_of(name: str) -> Mutator:
     if name in ("request", "response"):
         return lambda data, random: _json(data, random, words)[:SIZE_MAX]
     if name in ("npy", "npz", "pt", "safetensors"):
-        edit = {"npy": _npy, "npz": _archive, "pt": _archive, "safetensors": _safetensors}[name]
+        edit = {"npy": _npy, "npz": _archive, "pt": _torch, "safetensors": _safetensors}[name]
         return lambda data, random: edit(data, random, words)[:SIZE_MAX]
     if name.startswith("round_trip"):
         return lambda data, random: scrambled(data, random, words)[:SIZE_MAX]
@@ -149,7 +153,7 @@ def _described(text: bytes, elements: bytes, random: Random) -> tuple[bytes, byt
         name = _any(random, ("descr", "fortran_order", "shape"))
         choices = {"descr": _DESCRIPTIONS, "fortran_order": (False, True), "shape": _SHAPES}
         header[name] = _any(random, choices[name])
-        size = prod(header["shape"]) * int(header["descr"][2:])
+        size = prod(header["shape"]) * np.dtype(header["descr"]).itemsize
     except (ValueError, TypeError, KeyError, SyntaxError, MemoryError, RecursionError):
         return text, elements
     if 0 <= size <= SIZE_MAX and random.random() < 0.8:
@@ -176,6 +180,8 @@ def _archive(data: bytes, random: Random, words: tuple[bytes, ...]) -> bytes:
         members[_any(random, (f"{name}x", "../x.npy", "x.npy", "", "a/b.npy"))] = members[name]
     elif name.endswith(".npy"):
         members[name] = _npy(members[name], random, words)
+    elif name.endswith("data.pkl") and kind < 7:
+        members[name] = _pickle(members[name], random, words)
     else:
         members[name] = scrambled(members[name], random, words)
     packed = io.BytesIO()
@@ -184,6 +190,45 @@ def _archive(data: bytes, random: Random, words: tuple[bytes, ...]) -> bytes:
         for name, member in members.items():
             archive.writestr(zipfile.ZipInfo(name), member, compression)
     return packed.getvalue()
+
+
+def _torch(data: bytes, random: Random, words: tuple[bytes, ...]) -> bytes:
+    # An archive, or in the format before torch 1.6 five pickles, of which the fourth is the value
+    # and the fifth lists the storages whose elements follow.
+    if data[:2] == b"PK" or random.random() < 0.3:
+        return _archive(data, random, words)
+    stream, ends = io.BytesIO(data), [0]
+    try:
+        for _ in range(5):
+            for _ in pickletools.genops(stream):
+                pass
+            ends.append(stream.tell())
+    except (ValueError, UnicodeError, OverflowError):
+        return scrambled(data, random, words)
+    *before, value, storages = (data[start:end] for start, end in pairwise(ends))
+    if random.random() < 0.7:
+        value = _pickle(value, random, words)
+    if random.random() < 0.3:
+        storages = _any(random, (b"].", scrambled(storages, random, words)))
+    return b"".join((*before, value, storages, data[ends[-1] :]))
+
+
+def _pickle(data: bytes, random: Random, words: tuple[bytes, ...]) -> bytes:
+    # Another number: a size, an offset, a stride.
+    try:
+        operations = list(pickletools.genops(data))
+    except (ValueError, UnicodeError, OverflowError):
+        return scrambled(data, random, words)
+    places = [
+        (start, following)
+        for (operation, _, start), (_, _, following) in pairwise(operations)
+        if operation.name.startswith("BININT")
+    ]
+    if not places:
+        return scrambled(data, random, words)
+    start, end = _any(random, places)
+    number = _any(random, (0, 1, 2, 3, 5, 6, 7, 24, 100, 1000, 2**31 - 1, -1))
+    return data[:start] + struct.pack("<ci", b"J", number) + data[end:]
 
 
 def _safetensors(data: bytes, random: Random, words: tuple[bytes, ...]) -> bytes:

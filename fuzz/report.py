@@ -37,9 +37,10 @@ _PLANTED = """
 ## Planted bugs
 
 Each was put into a copy of the sources, alone. *Vectors* is the conformance suite against the
-package, *properties* the fuzz targets under hypothesis in `tests/test_fuzz.py`, *fuzzing* a run of
-one target that begins with valid files only; all times include the start of Python. A dash says
-that it was not found so within {seconds:g} s.
+package, *properties* a fuzz target under hypothesis in `tests/test_fuzz.py`, *fuzzing* a run of
+that target that begins with a few valid files; where one of these shows the bug, inputs are few.
+All times include the start of Python. A dash says that it was not found so within {seconds:g} s.
+None of the three finds anything in the copy without a bug.
 
 """
 

@@ -6,6 +6,7 @@ is kept in ``fuzz/crashes``, where a test finds it.
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -21,7 +22,7 @@ from fuzz.mutators import SIZE_MAX
 from fuzz.seeds import CORPUS, CRASHES, seeds_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 __all__ = ["Run", "minimise", "run"]
 
@@ -88,9 +89,11 @@ def run(
     work = root / _WORK / target
     work.mkdir(parents=True, exist_ok=True)
     start = time.monotonic()
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(dir=_memory()) as folder:
         first, artifacts = Path(folder, "seeds"), Path(folder, "artifacts")
         artifacts.mkdir()
+        # The engine ends without clearing up: what a target writes goes with this folder.
+        environment = {**os.environ, "TMPDIR": folder}
         _write_all(first, seeds_of(target) if seeds is None else seeds)
         dictionary = Path(folder, "dictionary")
         dictionary.write_text(libfuzzer_dictionary(target))
@@ -98,10 +101,11 @@ def run(
             root,
             target,
             [work, first],
-            f"-max_total_time={seconds:.0f}",
+            f"-max_total_time={max(1, round(seconds))}",
             f"-dict={dictionary}",
             f"-artifact_prefix={artifacts}/",
             "-print_final_stats=1",
+            environment=environment,
         )
         crash = _keep(artifacts, crashes / target)
     executions = _stat(output, "number_of_executed_units")
@@ -127,7 +131,7 @@ def minimise(target: str) -> tuple[int, int]:
     """
     corpus = CORPUS / target
     before = len(list(corpus.glob("*")))
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(dir=_memory()) as folder:
         seeds, merged = Path(folder, "seeds"), Path(folder, "merged")
         # Seeds come first: the corpus holds only what they do not reach.
         _write_all(seeds, seeds_of(target, corpus=False))
@@ -144,7 +148,18 @@ def minimise(target: str) -> tuple[int, int]:
     return before, len(list(corpus.glob("*")))
 
 
-def _engine(root: Path, target: str, folders: Sequence[Path], *options: str) -> str:
+def _memory() -> str | None:
+    # A folder in memory, where the system has one.
+    return "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: S108 - only for own folders
+
+
+def _engine(
+    root: Path,
+    target: str,
+    folders: Sequence[Path],
+    *options: str,
+    environment: Mapping[str, str] | None = None,
+) -> str:
     command = [sys.executable, "-m", "fuzz.guided", target, *map(str, folders), *options]
     limits = (
         f"-timeout={_TIMEOUT_SECONDS}",
@@ -153,12 +168,12 @@ def _engine(root: Path, target: str, folders: Sequence[Path], *options: str) -> 
         f"-report_slow_units={_TIMEOUT_SECONDS}",
     )
     done = subprocess.run(  # noqa: S603 - the interpreter that runs this
-        [*command, *limits], cwd=root, capture_output=True, check=False
+        [*command, *limits], cwd=root, env=environment, capture_output=True, check=False
     )
     output = (done.stdout + done.stderr).decode(errors="replace")
     if "No module named 'atheris'" in output:
         raise ModuleNotFoundError(
-            "fuzzing needs atheris: pip install 'tsr-codec[fuzz]'", name="atheris"
+            "fuzzing needs atheris: pip install -e '.[test,fuzz]'", name="atheris"
         )
     return output
 

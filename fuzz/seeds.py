@@ -20,7 +20,7 @@ from spec.conformance.vectors import cases
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["CORPUS", "CRASHES", "corpus_of", "crashes_of", "seeds_of", "valid_seeds_of"]
+__all__ = ["CORPUS", "CRASHES", "corpus_of", "crashes_of", "few_seeds_of", "seeds_of"]
 
 CORPUS = Path(__file__).with_name("corpus")
 CRASHES = Path(__file__).with_name("crashes")
@@ -68,8 +68,8 @@ def seeds_of(name: str, *, corpus: bool = True) -> list[bytes]:
     return list(dict.fromkeys([*_first(name), *(corpus_of(name) if corpus else ())]))
 
 
-def valid_seeds_of(name: str) -> list[bytes]:
-    """Give few seeds of a target, none of which is refused: what is wrong is to be found."""
+def few_seeds_of(name: str) -> list[bytes]:
+    """Give few seeds of a target. Files of this project's formats are valid ones."""
     if name in ("header", *OTHERS, *MESSAGES) or name.startswith("round_trip"):
         return seeds_of(name, corpus=False)
     valid = [case.data for case in cases() if case.expected.kind == "accepted"]
@@ -83,7 +83,9 @@ def _first(name: str) -> Iterator[bytes]:
     elif name.startswith("round_trip"):
         for kind in range(7):
             for ndim in range(5):
-                yield bytes((kind, ndim, 2, 3, 1, 2, 4 * kind + ndim, 0)) + bytes(range(256))
+                for last in (0, 255):
+                    parameters = (kind, ndim, 2, 3, 1, 2, 4 * kind + ndim, last)
+                    yield bytes(parameters) + bytes(range(256))
     elif name in OTHERS:
         yield from _written(name)
     elif name == "header":
@@ -97,8 +99,8 @@ def _written(name: str) -> Iterator[bytes]:
     others = [np.int32(7)[()], np.array([[1], [2]], np.int8), np.zeros((0, 3), np.float32)]
     arrays = [small, *map(np.asarray, others)]
     if name == "npy":
-        refused = [small.astype(np.float64), np.array(["a"]), np.asfortranarray(small)]
-        yield from map(_npy, [*arrays, *refused])
+        more = [np.asfortranarray(small), small.astype(np.float64), np.array(["a"])]
+        yield from map(_npy, [*arrays, *more])
     elif name == "npz":
         for save in (np.savez, np.savez_compressed):
             file = io.BytesIO()

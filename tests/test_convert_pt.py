@@ -5,10 +5,13 @@ from __future__ import annotations
 import ctypes
 import io
 import math
+import mmap
 import os
 import pickle
 import pickletools
 import struct
+import subprocess
+import sys
 import tempfile
 import zipfile
 from collections import OrderedDict, defaultdict
@@ -333,6 +336,14 @@ def test_repacked_with_compression(tmp_path: Path) -> None:
     assert_same_tree(load(tmp_path / "y.pt"), load(MNIST))
 
 
+def packed() -> bytes:
+    """Pack an archive of one compressed member."""
+    memory = io.BytesIO()
+    with zipfile.ZipFile(memory, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("x", bytes(100))
+    return memory.getvalue()
+
+
 def without_elements(data: bytes) -> bytes:
     """Cut a file of the old format where its list of storages begins, and give it an empty one."""
     stream = io.BytesIO(data)
@@ -342,16 +353,71 @@ def without_elements(data: bytes) -> bytes:
     return data[: stream.tell()] + pickle.dumps([], 2)
 
 
-def test_old_format_without_elements(tmp_path: Path) -> None:
+@pytest.mark.parametrize("behind", [b"", packed()], ids=["alone", "before-an-archive"])
+def test_old_format_without_elements(tmp_path: Path, behind: bytes) -> None:
     """A file that lacks elements is refused, where torch shows what was in its memory."""
     torch.save({"a": torch.ones(4)}, tmp_path / "x.pt", _use_new_zipfile_serialization=False)
     convert(tmp_path / "x.pt", tmp_path / "whole")
     cut = without_elements((tmp_path / "x.pt").read_bytes())
-    (tmp_path / "x.pt").write_bytes(cut)
+    (tmp_path / "x.pt").write_bytes(cut + behind)
     assert load(tmp_path / "x.pt")["a"].shape == (4,), "torch refuses it: the test proves nothing"
     with pytest.raises(tsr.ConversionError, match="elements are missing"):
         convert(tmp_path / "x.pt", tmp_path / "x")
     assert not (tmp_path / "x").exists()
+
+
+def test_old_format_that_claims_much(tmp_path: Path) -> None:
+    """A small file that claims 800 MB takes no such memory."""
+    tensor = torch.empty(200_000_000)
+    torch.save(tensor, tmp_path / "x.pt", _use_new_zipfile_serialization=False)
+    with open(tmp_path / "x.pt", "r+b") as file:
+        file.truncate(1000)
+    code = """if True:
+        import resource, sys, torch, tsr
+        start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        try:
+            tsr.convert(sys.argv[1], sys.argv[2])
+        except tsr.ConversionError as error:
+            print(error)
+        assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - start < 100_000
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", code, tmp_path / "x.pt", tmp_path / "x"],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert "elements are missing" in done.stdout
+
+
+def test_old_format_storage_that_grows(tmp_path: Path) -> None:
+    """A tensor that is larger than its storage is refused, where torch lets that grow."""
+    torch.save(torch.zeros(0), tmp_path / "x.pt", _use_new_zipfile_serialization=False)
+    data = (tmp_path / "x.pt").read_bytes()
+    assert data.count(b"K\0K\0\x85q") == 1  # offset and shape
+    larger = data.replace(b"K\0K\0\x85q", b"K\0K\x64\x85q")
+    (tmp_path / "x.pt").write_bytes(without_elements(larger))
+    assert load(tmp_path / "x.pt").shape == (100,), "torch refuses it: the test proves nothing"
+    with pytest.raises(tsr.ConversionError, match="elements are missing"):
+        convert(tmp_path / "x.pt", tmp_path / "x.tsr")
+
+
+def test_whatever_else_is_mapped(tmp_path: Path) -> None:
+    """A mapped file whose name is no text does not matter."""
+    odd = os.fsencode(tmp_path) + b"/\xfc.bin"
+    with open(odd, "wb") as writer:
+        writer.write(b"x")
+    with open(odd, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ):
+        convert(MNIST, tmp_path / "y.pt")
+    assert_same_tree(load(tmp_path / "y.pt"), load(MNIST))
+
+
+@pytest.mark.parametrize("zipped", [True, False], ids=["zip", "old-format"])
+def test_default_device(tmp_path: Path, zipped: bool) -> None:
+    """Where torch makes tensors by default does not matter."""
+    value = {"a": torch.arange(3.0)}
+    torch.save(value, tmp_path / "x.pt", _use_new_zipfile_serialization=zipped)
+    with torch.device("meta"):
+        convert(tmp_path / "x.pt", tmp_path / "x")
+    assert_same(tsr.load(tmp_path / "x" / "a.tsr"), np.arange(3, dtype=np.float32))
 
 
 @pytest.mark.parametrize("change", [lambda data: data[:4], lambda data: data + b"\0" * 4])

@@ -18,12 +18,10 @@ from fuzz import planted
 from fuzz.dictionary import libfuzzer_dictionary, words_of
 from fuzz.mutators import SIZE_MAX, mutator_of
 from fuzz.runs import run
-from fuzz.seeds import MESSAGES, OTHERS, crashes_of, seeds_of, valid_seeds_of
+from fuzz.seeds import MESSAGES, OTHERS, crashes_of, few_seeds_of, seeds_of
 from fuzz.targets import TARGETS
 from session import message
 from tsr.testing import files
-
-NO_BUG = planted.Bug("none", "tsr/layout.py", "V1_VERSION = 1", "V1_VERSION = 1", "header")
 
 # Each of them writes files, many times over: fewer examples than for what stays in memory.
 SLOW = ("readers", "npy", "npz", "safetensors", "pt")
@@ -89,7 +87,7 @@ def test_mutators(name: str, data: bytes, seed: int) -> None:
 def test_mutators_reach_both_verdicts(name: str, tmp_path: Path) -> None:
     """What a mutator makes of a seed is not always refused, nor always accepted."""
     random = Random(0)
-    mutator, seeds = mutator_of(name), valid_seeds_of(name)
+    mutator, seeds = mutator_of(name), few_seeds_of(name)
     mutants = [mutator(random.choice(seeds), random) for _ in range(60 if name in SLOW else 300)]
     assert {is_accepted(name, mutant, tmp_path) for mutant in mutants} == {True, False}
 
@@ -141,7 +139,7 @@ def test_planted_bugs_are_there_to_be_planted(bug: planted.Bug, tmp_path: Path) 
 @needs_atheris
 def test_run(tmp_path: Path) -> None:
     """A run of what is right finds nothing, counts what it did, and keeps what reached further."""
-    planted.copy_with(NO_BUG, tmp_path)
+    planted.copy_sources(tmp_path)
     done = run("header", 2, root=tmp_path, crashes=tmp_path / "crashes")
     assert done.crash is None
     assert done.failure == ""
@@ -154,8 +152,9 @@ def test_run(tmp_path: Path) -> None:
 def test_run_that_finds_something(tmp_path: Path) -> None:
     """A run of what is wrong ends with the input that shows it, and how it failed."""
     (bug,) = (bug for bug in planted.BUGS if bug.name == "dims swapped")
-    planted.copy_with(bug, tmp_path)
-    seeds = valid_seeds_of("loads")
+    planted.copy_sources(tmp_path)
+    planted.plant(bug, tmp_path)
+    seeds = few_seeds_of("loads")
     done = run("loads", 60, root=tmp_path, crashes=tmp_path / "crashes", seeds=seeds)
     assert done.crash is not None
     assert done.crash.parent == tmp_path / "crashes" / "loads"
@@ -164,12 +163,21 @@ def test_run_that_finds_something(tmp_path: Path) -> None:
     assert array.shape != array.shape[::-1]
 
 
-def test_command_line(capsys: pytest.CaptureFixture[str]) -> None:
-    """A target that there is not is a wrong command line, and named."""
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (["run", "no-such-target"], "no-such-target"),
+        (["run", "--minutes", "0", "header"], "--minutes"),
+        (["run", "--jobs", "0", "header"], "--jobs"),
+        ([], "command"),
+    ],
+)
+def test_command_line(arguments: list[str], named: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """What is wrong on the command line is named."""
     with pytest.raises(SystemExit) as caught:
-        command_line.main(["run", "no-such-target"])
+        command_line.main(arguments)
     assert caught.value.code == 2
-    assert "no-such-target" in capsys.readouterr().err
+    assert named in capsys.readouterr().err
 
 
 def test_missing_atheris(
@@ -179,4 +187,4 @@ def test_missing_atheris(
     (tmp_path / "atheris.py").write_text("raise ModuleNotFoundError(\"No module named 'atheris'\")")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     assert command_line.main(["run", "--minutes", "0.01", "header"]) == 2
-    assert "tsr-codec[fuzz]" in capsys.readouterr().err
+    assert "[test,fuzz]" in capsys.readouterr().err

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from fuzz.mutants import mutants
+from fuzz.mutation import main
 
 TOY = '''
 """A module to be judged."""
@@ -55,6 +56,7 @@ def changed(source: str) -> set[str]:
     [
         pytest.param("f(3)", {"f(2)", "f(4)", "f(0)", "f(1)", "pass", "3"}, id="number"),
         pytest.param("x = 1", {"x = 0", "x = 2", "pass"}, id="one"),
+        pytest.param("x = y / z", {"x = y", "x = z", "pass"}, id="division"),
         pytest.param("x = True", {"x = False", "pass"}, id="truth"),
         pytest.param("x = 'a'", {"x = 'XXaXX'", "pass"}, id="text"),
         pytest.param("x = b''", {"x = b'XX'", "pass"}, id="bytes"),
@@ -198,6 +200,14 @@ def test_strong_tests(tmp_path: Path) -> None:
     ]
     assert "\n| `toys/toy.py` | 8 | 8 | 0 | 0 |\n" in report
     assert "Survivors" not in report
+
+
+def test_unknown_module(capsys: pytest.CaptureFixture[str]) -> None:
+    """A module that nothing is said to judge is a wrong command line."""
+    with pytest.raises(SystemExit) as caught:
+        main(["tsr/heder.py"])
+    assert caught.value.code == 2
+    assert "no tests are known but for tsr/header.py, " in capsys.readouterr().err
 
 
 def test_weak_tests(tmp_path: Path) -> None:

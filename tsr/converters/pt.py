@@ -1,8 +1,8 @@
 """A ``.pt`` or ``.pth`` file of torch <-> an array, or a tree of them such as a state dict.
 
 A file is unpickled by torch with ``weights_only=True`` and never otherwise, by a torch in which
-that runs no code. Tensors are mapped where the file allows it. Names, order, nesting, scalars
-and the ``_metadata`` of a state dict survive both ways; that tensors share memory, or are
+that runs no code. On Linux tensors are mapped where the file allows it. Names, order, nesting,
+scalars and the ``_metadata`` of a state dict survive both ways; that tensors share memory, or are
 parameters, does not: each is written with its own values, as a plain tensor. Raises
 `ConversionError` for a broken or hostile file and for what no tree holds.
 """
@@ -18,6 +18,7 @@ import warnings
 import zipfile
 from collections import OrderedDict
 from contextlib import contextmanager
+from hashlib import sha256
 from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
@@ -53,6 +54,9 @@ _TORCH_MIN = (2, 6)
 
 # A mapping keeps its file open. No more than this, and a quarter of what the process may open.
 MAPPINGS_MAX = 256
+
+# What a file begins with since torch 1.6.
+_ARCHIVE = b"PK\3\4"
 
 # What is mapped in this process, where Linux tells.
 _MAPPINGS = "/proc/self/maps"
@@ -97,7 +101,7 @@ def _import_torch() -> Any:
 
 def _unpickle(torch: Any, path: str) -> Any:
     try:
-        if not zipfile.is_zipfile(path):
+        if not _is_archive(path):
             return _load_filled(torch, path)
         if _is_mappable(path):
             return _load_mapped(torch, path)
@@ -111,6 +115,12 @@ def _unpickle(torch: Any, path: str) -> Any:
             "tuples and scalars are unpickled, for anything else may run code",
             path=path,
         ) from error
+
+
+def _is_archive(path: str) -> bool:
+    # As torch decides. zipfile would find an archive from its end, behind whatever else.
+    with open(path, "rb") as file:
+        return file.read(len(_ARCHIVE)) == _ARCHIVE
 
 
 def _is_mappable(path: str) -> bool:
@@ -134,7 +144,7 @@ def _load_mapped(torch: Any, path: str) -> Any:
     value = torch.load(path, map_location=keep, weights_only=True, mmap=True)
     with open(path, "rb") as file, zipfile.ZipFile(file) as archive:
         records = {data_start(file, record): record.file_size for record in archive.infolist()}
-    filled = [storage for storage in storages if storage.device.type == "cpu" and storage.nbytes()]
+    filled = [storage for storage in storages if storage.nbytes()]
     start = _mapping_start(filled[0].data_ptr()) if filled else 0
     for storage in filled:
         if records.get(storage.data_ptr() - start) != storage.nbytes():
@@ -145,10 +155,10 @@ def _load_mapped(torch: Any, path: str) -> Any:
 
 def _mapping_start(address: int) -> int:
     # Where the file begins, or would, of which a part is mapped at an address.
-    with open(_MAPPINGS) as mappings:
+    with open(_MAPPINGS, "rb") as mappings:
         for mapping in mappings:
             addresses, _, offset, *_ = mapping.split()
-            start, end = (int(number, 16) for number in addresses.split("-"))
+            start, end = (int(number, 16) for number in addresses.split(b"-"))
             if start <= address < end:
                 return start - int(offset, 16)
     raise ValueError(f"nothing is mapped at {address:#x}")
@@ -157,21 +167,36 @@ def _mapping_start(address: int) -> int:
 def _load_filled(torch: Any, path: str) -> Any:
     # In the format before torch 1.6 a file can lack elements, and torch shows what was in its
     # memory before. Here that is one thing at first and another then.
-    (value, first), (_, second) = (_load_over(torch, path, byte) for byte in (0, 255))
-    if not all(map(torch.equal, first, second)):
-        raise ConversionError("not readable as a torch file: elements are missing", path=path)
+    _, expected = _load_over(torch, path, 0)
+    value, found = _load_over(torch, path, 255)
+    if found != expected:
+        raise _missing(path)
     return value
 
 
-def _load_over(torch: Any, path: str, byte: int) -> tuple[Any, list[Any]]:
-    # What a file holds, read over memory of the same bytes, and all of that memory.
-    memories: list[Any] = []
+def _load_over(torch: Any, path: str, byte: int) -> tuple[Any, list[bytes]]:
+    # What a file holds, read over memory of the same bytes, and digests of all of that memory.
+    storages: list[Any] = []
+    sizes: list[int] = []
+    size_max = os.path.getsize(path)  # this format knows no compression
 
     def prepare(storage: Any, location: str) -> Any:
-        memories.append(torch.empty(0, dtype=torch.uint8).set_(storage.fill_(byte)))
+        sizes.append(storage.nbytes())
+        # Memory that a file only claims is not touched.
+        if sum(sizes) > size_max:
+            raise _missing(path)
+        storages.append(storage.fill_(byte))
         return storage
 
-    return torch.load(path, map_location=prepare, weights_only=True), memories
+    value = torch.load(path, map_location=prepare, weights_only=True)
+    if [storage.nbytes() for storage in storages] != sizes:  # torch lets one grow for a tensor
+        raise _missing(path)
+    memories = (torch.empty(0, dtype=torch.uint8, device="cpu").set_(each) for each in storages)
+    return value, [sha256(memory.numpy()).digest() for memory in memories]
+
+
+def _missing(path: str) -> ConversionError:
+    return ConversionError("not readable as a torch file: elements are missing", path=path)
 
 
 class _Reader:
