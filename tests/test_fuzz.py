@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 import tsr
 from fuzz import __main__ as command_line
-from fuzz import planted
+from fuzz import planted, report
 from fuzz.dictionary import libfuzzer_dictionary, words_of
 from fuzz.mutators import SIZE_MAX, mutator_of
 from fuzz.runs import run
@@ -161,6 +161,15 @@ def test_run_that_finds_something(tmp_path: Path) -> None:
     assert "AssertionError" in done.failure
     array = tsr.loads(done.crash.read_bytes())  # which is right here
     assert array.shape != array.shape[::-1]
+
+
+def test_report() -> None:
+    """README and report show the figures that were recorded, of every target."""
+    root = Path(__file__).parents[1]
+    table = report.table()
+    assert all(f"| `{name}` | " in table for name in TARGETS)
+    assert table in (root / "README.md").read_text()
+    assert table in (root / "fuzz" / "report.md").read_text()
 
 
 @pytest.mark.parametrize(
