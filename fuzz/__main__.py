@@ -2,16 +2,16 @@
 
     python -m fuzz run [--minutes N] [--jobs N] [--record] [TARGET...]
     python -m fuzz minimise [TARGET...]
-    python -m fuzz planted [--seconds N]
+    python -m fuzz planted [--seconds N] [--record]
     python -m fuzz report
 
-All but ``report`` need the extras ``test`` and ``fuzz``.
+It needs the extras ``test`` and ``fuzz``.
 
 - ``run`` prints executions, coverage and new inputs of each target, and keeps an input that one
   fails with in ``fuzz/crashes``. New inputs go to ``fuzz/work``.
 - ``minimise`` takes what counts of these into ``fuzz/corpus``.
 - ``planted`` puts bugs into a copy of the sources, one at a time, and tells what finds them.
-- ``report`` writes ``fuzz/report.md`` from what ``run --record`` and ``planted`` left.
+- ``report`` writes ``fuzz/report.md`` from what ``run`` and ``planted`` leave with ``--record``.
 
 Exit status: 0 all is well, 1 a target failed or a planted bug was not found, 2 the command line is
 wrong or an extra is missing, 130 interrupted.
@@ -52,6 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             command.add_argument("--record", action="store_true", help="for the report")
     planted = commands.add_parser("planted")
     planted.add_argument("--seconds", type=_time, default=60, help="for each bug and each way")
+    planted.add_argument("--record", action="store_true", help="for the report")
     commands.add_parser("report")
     options = parser.parse_args(arguments)
     if options.command in ("run", "minimise"):
@@ -122,7 +123,8 @@ def _planted(options: argparse.Namespace) -> int:
     for bug in planted.find_all(options.seconds):
         found.append(bug)
         print(bug, flush=True)
-    report.record_planted(found, options.seconds)
+    if options.record:
+        report.record_planted(found, options.seconds)
     return 0 if all(bug.found for bug in found) else 1
 
 

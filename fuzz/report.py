@@ -24,7 +24,7 @@ REPORT = Path(__file__).with_name("report.md")
 _HEAD = """# What fuzzing came to
 
 Written by `python -m fuzz report`; the figures are those that `python -m fuzz run --record` and
-`python -m fuzz planted` measured, with {versions}.
+`python -m fuzz planted --record` measured, with {versions}.
 
 ## Runs
 
