@@ -8,7 +8,7 @@
 It needs the extras ``test`` and ``fuzz``.
 
 - ``run`` prints executions, coverage and new inputs of each target, and keeps an input that one
-  fails with in ``fuzz/crashes``. New inputs go to ``fuzz/work``.
+  fails with in ``fuzz/crashes``. New inputs go to ``fuzz/found``.
 - ``minimise`` takes what counts of these into ``fuzz/corpus``.
 - ``planted`` puts bugs into a copy of the sources, one at a time, and tells what finds them.
 - ``report`` writes ``fuzz/report.md`` from what ``run`` and ``planted`` leave with ``--record``.

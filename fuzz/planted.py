@@ -211,7 +211,7 @@ def copy_sources(root: Path) -> None:
     for name in _SOURCES:
         source = _ROOT / name
         if source.is_dir():
-            ignored = shutil.ignore_patterns("__pycache__", "work", "corpus")
+            ignored = shutil.ignore_patterns("__pycache__", "found", "corpus")
             shutil.copytree(source, root / name, ignore=ignored)
         else:
             shutil.copy(source, root)

@@ -29,7 +29,7 @@ __all__ = ["Run", "minimise", "run"]
 _ROOT = Path(__file__).parents[1]
 
 # What runs find goes here, beside the committed corpus, and into that once it is minimised.
-_WORK = Path("fuzz", "work")
+_FOUND = Path("fuzz", "found")
 
 # An input of a few kilobytes takes no target long, and none of them much memory.
 _TIMEOUT_SECONDS = 20
@@ -86,7 +86,7 @@ def run(
     seeds : sequence of bytes, optional
         What to begin with; all seeds of the target by default.
     """
-    work = root / _WORK / target
+    work = root / _FOUND / target
     work.mkdir(parents=True, exist_ok=True)
     start = time.monotonic()
     with tempfile.TemporaryDirectory(dir=_memory()) as folder:
@@ -137,7 +137,7 @@ def minimise(target: str) -> tuple[int, int]:
         _write_all(seeds, seeds_of(target, corpus=False))
         shutil.copytree(seeds, merged)
         corpus.mkdir(parents=True, exist_ok=True)
-        sources = [path for path in (corpus, _ROOT / _WORK / target) if path.is_dir()]
+        sources = [path for path in (corpus, _ROOT / _FOUND / target) if path.is_dir()]
         output = _engine(_ROOT, target, [merged, *sources], "-merge=1")
         if "MERGE-OUTER: the control file has" not in output:
             raise RuntimeError(output[-3000:])
