@@ -218,18 +218,23 @@ def _canonical(array: NDArray[Any]) -> NDArray[Any]:
 
 
 def request(data: bytes) -> None:
-    """A Request that is the same when it is encoded and decoded, or MessageError."""
+    """A Request of what the JSON says, the same once encoded and decoded; or MessageError."""
     try:
         decoded = message.decode_request(data)
     except MessageError:
         return
+    if not decoded.is_original:
+        fields = json.loads(data.decode(), strict=False)
+        assert decoded.command == fields["command"].strip()
+        assert decoded.parameters == fields.get("parameters", "")
+        assert decoded.id == fields.get("id", "")
     encoded = message.encode_request(decoded, 1)
     assert isinstance(json.loads(encoded), dict)
     assert message.decode_request(encoded) == decoded
 
 
 def response(data: bytes) -> None:
-    """A Response that is the same when it is encoded and decoded, or MessageError."""
+    """A Response of what the JSON says, the same once encoded and decoded; or MessageError."""
     try:
         decoded = message.decode_response(data)
     except MessageError:
@@ -238,8 +243,12 @@ def response(data: bytes) -> None:
     if decoded.is_original:
         # Its reader takes no escapes: quotes are replaced, and nothing is not sent.
         assert again.is_original
-    else:
-        assert again == decoded
+        return
+    fields = json.loads(data.decode(), strict=False)
+    assert decoded.tensors == tuple(fields.get("tensors", ()))
+    for name in ("command", "result", "message", "id"):
+        assert getattr(decoded, name) == fields.get(name, "")
+    assert again == decoded
 
 
 # ------------------------------------------------------------------ other formats
