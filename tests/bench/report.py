@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from tests.bench.case import Case
 from tests.bench.harness import Samples
 from tests.bench.table import COLUMNS
 
-__all__ = ["BY_HAND_LIMIT", "markdown", "row"]
+__all__ = ["BY_HAND_LIMIT", "duration", "markdown", "row", "table"]
 
 # The most that the library may cost over the same work by hand.
 BY_HAND_LIMIT = 1.15
@@ -68,7 +68,7 @@ def markdown(document: dict[str, Any]) -> str:
     parts = [PREFACE.format(**document["environment"])]
     for format in dict.fromkeys(row["format"] for row in document["rows"]):
         rows = [row for row in document["rows"] if row["format"] == format]
-        parts += [f"## {format}", "", *_table(_lines(rows)), "", *_legend(rows), ""]
+        parts += [f"## {format}", "", *table(_lines(rows), words=(0, 1, -1)), "", *_legend(rows), ""]
     return "\n".join(parts)
 
 
@@ -103,16 +103,16 @@ def _digits(value: float) -> str:
     return f"{value:,.{0 if value >= 100 else 1 if value >= 10 else 2}f}"
 
 
-def _table(lines: list[list[str]]) -> list[str]:
-    # Words to the left, numbers to the right.
+def table(lines: list[list[str]], words: Sequence[int]) -> list[str]:
+    """Lay out a Markdown table: the columns `words` to the left, numbers to the right."""
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    words = [index in (0, 1, len(widths) - 1) for index in range(len(widths))]
-    rule = ["-" * width if word else "-" * (width - 1) + ":"
-            for width, word in zip(widths, words, strict=True)]  # fmt: skip
+    left = {index % len(widths) for index in words}
+    rule = ["-" * width if index in left else "-" * (width - 1) + ":"
+            for index, width in enumerate(widths)]  # fmt: skip
     return [
         "| " + " | ".join(
-            cell.ljust(width) if word else cell.rjust(width)
-            for cell, width, word in zip(line, widths, words, strict=True)
+            cell.ljust(width) if index in left else cell.rjust(width)
+            for index, (cell, width) in enumerate(zip(line, widths, strict=True))
         ) + " |"
         for line in (lines[0], rule, *lines[1:])
     ]  # fmt: skip

@@ -193,6 +193,11 @@ struct Failure {
 
     explicit operator bool() const noexcept { return kind != Kind::None; }
 
+    /// Nothing went wrong.
+    void reset() {
+        if (*this) *this = {};
+    }
+
     std::string message() const {
         std::string text = path.empty() ? "" : path + ": ";
         if (kind == Kind::System) return text + code.message();
@@ -299,6 +304,20 @@ inline Failure out_of_memory(std::string path = {}) {
     return refused(std::make_error_code(std::errc::not_enough_memory), std::move(path));
 }
 
+/// Have large memory come in large pages, where the system has them: filling it takes a third then.
+inline void ask_for_huge_pages(void* data, std::size_t size) noexcept {
+#if defined(__linux__) && defined(MADV_HUGEPAGE)
+    constexpr std::uintptr_t page = 4096;
+    constexpr std::size_t large = 1 << 22;
+    if (size < large) return;
+    const auto start = (reinterpret_cast<std::uintptr_t>(data) + page - 1) & ~(page - 1);
+    const auto end = (reinterpret_cast<std::uintptr_t>(data) + size) & ~(page - 1);
+    ::madvise(reinterpret_cast<void*>(start), end - start, MADV_HUGEPAGE);  // a wish
+#else
+    static_cast<void>(data), static_cast<void>(size);
+#endif
+}
+
 inline std::size_t bytes_of(DType dtype, const Shape& shape) noexcept {
     constexpr std::size_t most = std::numeric_limits<std::size_t>::max();
     const auto numel = static_cast<std::uint64_t>(shape.numel());
@@ -389,6 +408,7 @@ public:
             failure = detail::out_of_memory();
             return std::nullopt;
         }
+        detail::ask_for_huge_pages(tensor.data_.get(), tensor.nbytes_);
         return tensor;
     }
 
@@ -508,6 +528,10 @@ public:
 
     void multiply(std::int64_t factor) noexcept {  // of at most 32 bits
         const std::uint64_t by = static_cast<std::uint64_t>(factor < 0 ? -factor : factor);
+        if (high_ == 0 && low_ >> 32 == 0 && !is_negative_ && factor >= 0) {  // nearly always
+            low_ *= by;
+            return;
+        }
         const std::uint64_t first = (low_ & 0xffffffffu) * by;
         const std::uint64_t second = (low_ >> 32) * by + (first >> 32);
         low_ = (second << 32) | (first & 0xffffffffu);
@@ -854,11 +878,7 @@ inline std::optional<V1Header> check_v1(const unsigned char* bytes, std::size_t 
     }
     // V1-TOTAL-1
     Wide product = 1;
-    Wide span = 1;
-    for (std::int64_t dim : dims) {
-        product.multiply(dim);
-        span.multiply(dim == 0 ? 1 : dim);
-    }
+    for (std::int64_t dim : dims) product.multiply(dim);
     const auto total = load<std::int64_t>(bytes + 40);
     if (!product.equals_signed(total)) {
         std::string note = "the product of dims";
@@ -871,7 +891,11 @@ inline std::optional<V1Header> check_v1(const unsigned char* bytes, std::size_t 
     Wide nbytes = product;
     if (has_size) {
         nbytes.multiply(static_cast<std::int64_t>(itemsize(*dtype)));
-        span.multiply(static_cast<std::int64_t>(itemsize(*dtype)));
+        Wide span = nbytes;
+        if (span.is_zero()) {
+            span = itemsize(*dtype);
+            for (std::int64_t dim : dims) span.multiply(dim == 0 ? 1 : dim);
+        }
         if (span.exceeds(payload_max) &&
             !report.broken("dims", 24, "V1-LIMIT-1",
                            "dims that span " + span.to_string() + " bytes",
@@ -2062,7 +2086,7 @@ auto or_raise(Form&& form) {
 inline std::optional<V1Header> parse_header(const void* data, std::size_t size, Failure& failure,
                                             std::optional<std::uint64_t> file_size = {},
                                             const ReadOptions& options = {}) {
-    failure = {};
+    failure.reset();
     detail::Report report(detail::no_path(), failure);
     return detail::check_v1(static_cast<const unsigned char*>(data), size, file_size, options,
                             report);
@@ -2075,7 +2099,7 @@ inline std::optional<V1Header> parse_header(const void* data, std::size_t size, 
 inline std::optional<Layout> parse(const void* data, std::size_t size, Failure& failure,
                                    std::optional<std::uint64_t> file_size = {},
                                    const ReadOptions& options = {}) {
-    failure = {};
+    failure.reset();
     detail::Report report(detail::no_path(), failure);
     Layout layout = detail::check_layout(static_cast<const unsigned char*>(data), size, file_size,
                                          options, report);
@@ -2086,7 +2110,7 @@ inline std::optional<Layout> parse(const void* data, std::size_t size, Failure& 
 /// Build the 64 bytes that precede the payload in a file of version 1.
 inline std::optional<std::array<std::byte, 64>> build_header(DType dtype, const Shape& shape,
                                                              Failure& failure) {
-    failure = {};
+    failure.reset();
     if (!detail::check_v1_encoding(dtype, shape, failure)) return std::nullopt;
     std::array<std::byte, 64> header;
     detail::encode_v1_header(dtype, shape, reinterpret_cast<unsigned char*>(header.data()));
@@ -2112,7 +2136,7 @@ inline std::vector<Failure> validate(const void* data, std::size_t size,
 inline std::optional<std::vector<Failure>> validate(const std::filesystem::path& path,
                                                     Failure& failure,
                                                     const ReadOptions& options = {}) {
-    failure = {};
+    failure.reset();
     const std::optional<detail::Storage> storage = detail::Storage::of_file(path, failure);
     if (!storage) {
         if (failure.kind != Failure::Kind::Format) return std::nullopt;
@@ -2131,7 +2155,7 @@ public:
     /// Open a file: what is large is mapped. Header and directory are checked, no payload is touched.
     static std::optional<TensorFile> open(const std::filesystem::path& path, Failure& failure,
                                           const ReadOptions& options = {}) {
-        failure = {};
+        failure.reset();
         std::optional<detail::Storage> storage = detail::Storage::of_file(path, failure);
         if (!storage) return std::nullopt;
         return make(std::move(*storage), detail::text_of(path), failure, options);
@@ -2140,7 +2164,7 @@ public:
     /// Bytes in memory, which stay there for as long as this is used.
     static std::optional<TensorFile> over(const void* data, std::size_t size, Failure& failure,
                                           const ReadOptions& options = {}) {
-        failure = {};
+        failure.reset();
         return make(detail::Storage::borrow(data, size), {}, failure, options);
     }
 
@@ -2173,7 +2197,7 @@ public:
     /// A tensor as it lies in the file, for as long as this is there. It is checked when it is first
     /// asked for; what is compressed is inflated then, and kept.
     std::optional<TensorView> view(std::size_t index, Failure& failure) {
-        failure = {};
+        failure.reset();
         if (!has(index, failure)) return std::nullopt;
         State& state = states_[index];
         const TensorInfo& info = layout_.tensors[index];
@@ -2197,7 +2221,7 @@ public:
 
     /// A copy of a tensor, checked.
     std::optional<Tensor> read(std::size_t index, Failure& failure) const {
-        failure = {};
+        failure.reset();
         if (!has(index, failure)) return std::nullopt;
         const TensorInfo& info = layout_.tensors[index];
         const unsigned char* payload = storage_.bytes() + info.offset;
@@ -2327,7 +2351,7 @@ inline std::optional<Tensor> only(const TensorFile& file, const std::string& pat
 /// Read the one tensor of a file of either format.
 inline std::optional<Tensor> load(const std::filesystem::path& path, Failure& failure,
                                   const ReadOptions& options = {}) {
-    failure = {};
+    failure.reset();
     detail::InputFile file;
     if (!file.open(path, failure)) return std::nullopt;
     unsigned char head[4096];  // a small file is read in one call
@@ -2362,7 +2386,7 @@ inline std::optional<Tensor> loads(const void* data, std::size_t size, Failure& 
 /// Encode a tensor as the bytes of a file.
 inline std::optional<std::vector<std::byte>> dumps(const TensorView& tensor, Failure& failure,
                                                    const WriteOptions& options = {}) {
-    failure = {};
+    failure.reset();
     return detail::encode_to_memory(&tensor, 1, options, failure);
 }
 
@@ -2370,21 +2394,21 @@ inline std::optional<std::vector<std::byte>> dumps(const TensorView& tensor, Fai
 inline std::optional<std::vector<std::byte>> dumps(const std::vector<TensorView>& tensors,
                                                    Failure& failure,
                                                    const WriteOptions& options = {Format::TSR4}) {
-    failure = {};
+    failure.reset();
     return detail::encode_to_memory(tensors.data(), tensors.size(), options, failure);
 }
 
 /// Write a tensor to a file, which appears whole or not at all, whatever it replaces.
 inline bool save(const std::filesystem::path& path, const TensorView& tensor, Failure& failure,
                  const WriteOptions& options = {}) {
-    failure = {};
+    failure.reset();
     return detail::encode_to_file(path, &tensor, 1, options, failure);
 }
 
 /// Write tensors to a TSR4 file, likewise.
 inline bool save(const std::filesystem::path& path, const std::vector<TensorView>& tensors,
                  Failure& failure, const WriteOptions& options = {Format::TSR4}) {
-    failure = {};
+    failure.reset();
     return detail::encode_to_file(path, tensors.data(), tensors.size(), options, failure);
 }
 
