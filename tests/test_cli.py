@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -156,6 +157,47 @@ def test_version_of_a_source_tree() -> None:
     assert done.returncode == 0
 
 
+def test_directories_for_cpp() -> None:
+    """`--include-dir` and `--cmake-dir` print what `tsr` says, and import nothing heavy for it."""
+    script = (
+        "import sys; from tsr.cli import main\n"
+        "assert main(['--include-dir', '--cmake-dir']) == 0\n"
+        "assert main(['--cmake-dir']) == 0\n"
+        "assert not {'numpy', 'construct', 'torch', 'rich'} & sys.modules.keys()"
+    )
+    done = shell(command=[sys.executable, "-c", script])
+    assert done.stderr == b""
+    include, cmake = tsr.get_include(), tsr.get_cmake_dir()
+    assert done.stdout.decode().splitlines() == [include, cmake, cmake]
+
+
+def test_directories_without_the_header(tmp_path: Path) -> None:
+    """An installation that lacks the header says what is missing, in Python and in the shell."""
+    package = tmp_path / "tsr"
+    shutil.copytree(Path(tsr.__file__).parent, package, ignore=shutil.ignore_patterns("*.hpp"))
+    missing = package / "include" / "tsr" / "tsr.hpp"
+    environment = {**ENVIRONMENT, "PYTHONPATH": str(tmp_path)}
+    done = shell("--include-dir", cwd=tmp_path, env=environment)
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert done.stderr.decode() == f"tsr: {missing}: not part of this installation of tsr-codec\n"
+    (package / "share" / "cmake" / "tsr" / "tsrConfig.cmake").unlink()
+    done = shell("--cmake-dir", cwd=tmp_path, env=environment)
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert b"tsrConfig.cmake: not part of this installation" in done.stderr
+    script = "import tsr; tsr.get_include()"
+    done = shell(command=[sys.executable, "-c", script], cwd=tmp_path, env=environment)
+    assert b"\nFileNotFoundError: [Errno 2] not part of this installation" in done.stderr
+
+
+def test_directory_that_is_no_text(tmp_path: Path) -> None:
+    """The paths are printed as the bytes that they are."""
+    folder = os.path.join(os.fsencode(tmp_path), b"\xff\xc3\xb6")
+    shutil.copytree(Path(tsr.__file__).parent, os.path.join(os.fsdecode(folder), "tsr"))
+    environment = {**ENVIRONMENT, "PYTHONPATH": os.fsdecode(folder), "PYTHONIOENCODING": "ascii"}
+    done = shell("--include-dir", cwd=tmp_path, env=environment)
+    assert (done.stdout, done.stderr) == (folder + b"/tsr/include\n", b"")
+
+
 def test_help_lists_the_commands(capsys: pytest.CaptureFixture[str]) -> None:
     """`tsr --help` names every command and what it does."""
     assert main(["--help"]) == 0
@@ -215,7 +257,8 @@ def test_the_session_is_a_layer_above(arguments: list[str], tmp_path: Path) -> N
 @pytest.mark.parametrize(
     "arguments",
     [["info", "good.tsr"], ["validate", "."], ["dump", "good.tsr"], ["dump", "good.tsr", "--csv"],
-     ["info", "--json", "good.tsr"], ["--help"], ["info", "--help"], ["--version"]],
+     ["info", "--json", "good.tsr"], ["--help"], ["info", "--help"], ["--version"],
+     ["--include-dir"]],
     ids=" ".join,
 )  # fmt: skip
 @pytest.mark.usefixtures("good")

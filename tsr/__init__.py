@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import tsr.torch as torch
     from tsr.container import TensorInfo
     from tsr.converters import convert
+    from tsr.cpp import get_cmake_dir, get_include
     from tsr.errors import (
         ClosedFileError,
         ConversionError,
@@ -52,6 +53,8 @@ __all__ = [
     "create",
     "dumps",
     "dumps_into",
+    "get_cmake_dir",
+    "get_include",
     "load",
     "loads",
     "open",
@@ -78,6 +81,7 @@ _MODULES = {
     "writer": ("dumps", "dumps_into", "save"),
     "memmap": ("open_memmap",),
     "converters": ("convert",),
+    "cpp": ("get_cmake_dir", "get_include"),
 }  # fmt: skip
 _HOMES = {name: module for module, names in _MODULES.items() for name in names}
 

@@ -100,13 +100,15 @@ def _terminate(*_: object) -> None:
 def _run(arguments: list[str]) -> int:
     parser = _main_parser()
     try:
-        options = parser.parse_args(arguments[:1])
-        if options.version:
-            print(f"tsr {_package_version()}, reads and writes TSR v1 and TSR4")
+        named = next((i for i, text in enumerate(arguments) if text[:1] != "-"), len(arguments))
+        options = parser.parse_args(arguments[: named + 1])
+        if options.tell:
+            for tell in options.tell:
+                tell()
             return 0
         if options.command is None:
             parser.error("expected a command")
-        return _run_command(options.command, arguments[1:])
+        return _run_command(options.command, arguments[named + 1 :])
     except SystemExit as stop:  # argparse has said all
         return int(stop.code or 0)
 
@@ -120,23 +122,47 @@ def _run_command(name: str, arguments: list[str]) -> int:
 
 def _main_parser() -> ArgumentParser:
     parser = commands_parser(
-        "tsr", "Read, check, print and convert .tsr tensor files.", COMMANDS, "[-h] [--version]"
-    )
-    parser.add_argument(
-        "--version", action="store_true", help="print the version of the package, and the formats"
-    )
+        "tsr", "Read, check, print and convert .tsr tensor files.", COMMANDS,
+        "[-h] [--version] [--include-dir] [--cmake-dir]",
+    )  # fmt: skip
+    for option, tell, does in (
+        ("--version", _tell_version, "print the version of the package, and the formats"),
+        ("--include-dir", _tell_include, "print where the C++ header is, for the compiler's -I"),
+        ("--cmake-dir", _tell_cmake, "print where its CMake package is, for -Dtsr_DIR="),
+    ):
+        parser.add_argument(option, action="append_const", dest="tell", const=tell, help=does)
     return parser
 
 
-def _package_version() -> str:
+def _tell_version() -> None:
     from importlib.metadata import PackageNotFoundError
 
     import tsr
 
     try:
-        return str(tsr.__version__)
+        version = str(tsr.__version__)
     except PackageNotFoundError:  # run from a source tree
-        return "(not installed)"
+        version = "(not installed)"
+    print(f"tsr {version}, reads and writes TSR v1 and TSR4")
+
+
+def _tell_include() -> None:
+    from tsr.cpp import get_include
+
+    _print_path(get_include())
+
+
+def _tell_cmake() -> None:
+    from tsr.cpp import get_cmake_dir
+
+    _print_path(get_cmake_dir())
+
+
+def _print_path(path: str) -> None:
+    # For programs to read: its very bytes, whatever encoding stdout has.
+    if sys.stdout is not None:
+        sys.stdout.flush()
+        sys.stdout.buffer.write(os.fsencode(path) + b"\n")
 
 
 def _drop_unwritten() -> None:
