@@ -84,7 +84,7 @@ def check(program: Path, folder: Path, data: bytes) -> None:
         (array,) = file
         (info,) = file.infos
     said = run(program, whole, copy)
-    assert said == " ".join(["FP32", *map(str, info.shape)]) + "\n"
+    assert said == f"FP32 {info.shape}\n"
     assert tsr.load(copy).shape == info.shape
     assert tsr.load(copy).tobytes() == array.tobytes()
     cut.write_bytes(data[:-1])

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+
+import tsr
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -37,9 +41,8 @@ def test_python_examples(clone: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert sorted(path.name for path in clone.iterdir()) == ["many.tsr", "tests", "x.npy", "x.tsr"]
 
 
-def test_shell_examples(clone: Path) -> None:
-    """Every command of the shell examples prints what the README shows below it."""
-    (shell,) = blocks("console")
+def check_console(shell: str) -> None:
+    """Run the commands of a console, and compare what they print with what is shown below them."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     for example in re.split(r"^\$ ", shell, flags=re.MULTILINE)[1:]:
         command, _, expected = example.partition("\n")
@@ -48,6 +51,24 @@ def test_shell_examples(clone: Path) -> None:
             capture_output=True, text=True, env={**os.environ, "PATH": path}, check=False,
         )  # fmt: skip
         assert done.stdout + done.stderr == expected, command
+
+
+def test_shell_examples(clone: Path) -> None:
+    """Every command of the shell examples prints what the README shows below it."""
+    shell, _ = blocks("console")
+    check_console(shell)
+
+
+@pytest.mark.skipif(shutil.which("g++") is None, reason="g++ is not installed")
+def test_cpp_example(clone: Path) -> None:
+    """The C++ example is the one of the example projects, and does what the README shows."""
+    (code,) = blocks("cpp")
+    assert code == (ROOT / "tests" / "cpp" / "examples" / "embed.cpp").read_text()
+    assert code.count("\n") <= 20
+    (clone / "embed.cpp").write_text(code)
+    tsr.save("x.tsr", np.arange(6, dtype=np.float32).reshape(2, 3))
+    _, shell = blocks("console")
+    check_console(shell)
 
 
 def test_the_two_commands() -> None:

@@ -1,4 +1,4 @@
-// Two paths -> the tensor of the first is described on stdout and copied to the second.
+// Two paths -> the tensor of the first is described, and written to the second.
 #include <iostream>
 #include <tsr/tsr.hpp>
 
@@ -6,9 +6,7 @@ int main(int argc, char** argv) {
     if (argc != 3) return 2;
     try {
         const tsr::Tensor tensor = tsr::load(argv[1]);
-        std::cout << tsr::name(tensor.dtype());
-        for (const auto dimension : tensor.shape()) std::cout << ' ' << dimension;
-        std::cout << '\n';
+        std::cout << tsr::name(tensor.dtype()) << ' ' << tensor.shape().to_string() << '\n';
         tsr::save(argv[2], tensor);
     } catch (const tsr::FormatError& error) {
         std::cerr << error.what() << '\n';
