@@ -62,13 +62,19 @@ def test_shell_examples(clone: Path) -> None:
 @pytest.mark.skipif(shutil.which("g++") is None, reason="g++ is not installed")
 def test_cpp_example(clone: Path) -> None:
     """The C++ example is the one of the example projects, and does what the README shows."""
-    (code,) = blocks("cpp")
+    code, _ = blocks("cpp")
     assert code == (ROOT / "tests" / "cpp" / "examples" / "embed.cpp").read_text()
     assert code.count("\n") <= 20
     (clone / "embed.cpp").write_text(code)
     tsr.save("x.tsr", np.arange(6, dtype=np.float32).reshape(2, 3))
     _, shell = blocks("console")
     check_console(shell)
+
+
+def test_cpp_session_example() -> None:
+    """The session's C++ example is one of its programs, which `tests/test_session_cpp.py` runs."""
+    _, code = blocks("cpp")
+    assert code == (ROOT / "session" / "cpp" / "examples" / "default_worker.cpp").read_text()
 
 
 def test_the_two_commands() -> None:
