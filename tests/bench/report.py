@@ -68,7 +68,14 @@ def markdown(document: dict[str, Any]) -> str:
     parts = [PREFACE.format(**document["environment"])]
     for format in dict.fromkeys(row["format"] for row in document["rows"]):
         rows = [row for row in document["rows"] if row["format"] == format]
-        parts += [f"## {format}", "", *table(_lines(rows), words=(0, 1, -1)), "", *_legend(rows), ""]
+        parts += [
+            f"## {format}",
+            "",
+            *table(_lines(rows), words=(0, 1, -1)),
+            "",
+            *_legend(rows),
+            "",
+        ]
     return "\n".join(parts)
 
 

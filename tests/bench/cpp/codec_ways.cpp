@@ -40,10 +40,10 @@ int main(int, char** arguments) {
     const std::string folder = std::string(arguments[1]) + "/";
     Ways ways;
     const std::vector<unsigned char> tiny = contents(folder + "tiny.tsr");
-    ways["parse a header: tsr.hpp"] = [&tiny] {
+    ways["parse a header: tsr"] = [&tiny] {
         use(tsr::parse_header(tiny.data(), tiny.size(), tiny.size()));
     };
-    ways["parse a header: tsr.hpp, Failure&"] = [&tiny] {
+    ways["parse a header: tsr, Failure&"] = [&tiny] {
         tsr::Failure failure;
         use(tsr::parse_header(tiny.data(), tiny.size(), failure, tiny.size()));
     };
@@ -55,10 +55,10 @@ int main(int, char** arguments) {
     for (const Size& size : sizes) {
         const std::string name = size.name;
         const std::string path = folder + name + ".tsr";
-        ways["load " + name + ": tsr.hpp"] = [path] { use(tsr::load(path)); };
+        ways["load " + name + ": tsr"] = [path] { use(tsr::load(path)); };
         ways["load " + name + ": by hand"] = [path] { use(by_hand::load(path)); };
         ways["load " + name + ": stdio"] = [path] { use(by_hand::load_by_stdio(path)); };
-        ways["open and touch " + name + ": tsr.hpp"] = [path] {
+        ways["open and touch " + name + ": tsr"] = [path] {
             auto file = tsr::TensorFile::open(path);
             const tsr::TensorView tensor = file[0];
             use(touched(tensor.data(), tensor.nbytes()));
@@ -70,7 +70,7 @@ int main(int, char** arguments) {
             use(touched(file.bytes() + 64, by_hand::check(header, file.size)));
         };
         const std::vector<float> elements(static_cast<std::size_t>(size.length), 1.5f);
-        ways["save " + name + ": tsr.hpp"] = [path = folder + "tsr", elements] {
+        ways["save " + name + ": tsr"] = [path = folder + "tsr", elements] {
             const auto length = static_cast<std::int64_t>(elements.size());
             tsr::save(path, tsr::TensorView(elements.data(), {length}));
         };
@@ -84,9 +84,9 @@ int main(int, char** arguments) {
         };
     }
     const std::string thousand = folder + "1,000 tensors.tsr";
-    ways["open 1,000 tensors: tsr.hpp"] = [thousand] { use(tsr::TensorFile::open(thousand)); };
+    ways["open 1,000 tensors: tsr"] = [thousand] { use(tsr::TensorFile::open(thousand)); };
     const std::string many = folder + "64 of 1 MiB.tsr";
-    ways["check and touch all 64 of 1 MiB: tsr.hpp"] = [many] {
+    ways["check and touch all 64 of 1 MiB: tsr"] = [many] {
         auto file = tsr::TensorFile::open(many);
         for (std::size_t i = 0; i < file.size(); ++i) use(touched(file[i].data(), 1 << 20));
     };

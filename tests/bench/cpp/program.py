@@ -9,7 +9,7 @@ from types import TracebackType
 
 from typing_extensions import Self
 
-__all__ = ["Program", "Way", "build", "compiler"]
+__all__ = ["Program", "Way", "build", "build_session", "compiler"]
 
 _ROOT = Path(__file__).parents[3]
 
@@ -21,15 +21,31 @@ def compiler() -> str:
 
 
 def build(source: str, folder: str, *options: str) -> str:
-    """Compile a source of this folder with optimisation, and give the path of the program."""
+    """Compile a source of this folder, with ``CXX`` and ``CXXFLAGS``; the path of the program."""
     binary = f"{folder}/{Path(source).stem}"
     include = _ROOT / "tsr" / "include"
+    flags = os.environ.get("CXXFLAGS", "-O2 -DNDEBUG").split()
     subprocess.run(
-        [os.environ.get("CXX", "c++"), "-std=c++17", "-O2", "-DNDEBUG", f"-I{include}",
+        [os.environ.get("CXX", "c++"), "-std=c++17", *flags, f"-I{include}",
          str(Path(__file__).with_name(source)), "-o", binary, *options],
         check=True,
     )  # fmt: skip
     return binary
+
+
+def build_session(folder: str) -> list[str]:
+    """Build the session's library there, and give what a program that uses it is compiled with."""
+    source, target = _ROOT / "session", f"{folder}/session"
+    commands = (
+        ["cmake", "-S", str(source / "cpp"), "-B", target, "-DCMAKE_BUILD_TYPE=Release"],
+        ["cmake", "--build", target, "--parallel"],
+    )
+    for command in commands:
+        subprocess.run(command, check=True, capture_output=True)
+    return [
+        "-DTR_BUILD_PYTHON_SESSION", f"-I{source / 'include'}",
+        f"{target}/libtech_renaissance.a", "-pthread",
+    ]  # fmt: skip
 
 
 class Program:
@@ -38,11 +54,13 @@ class Program:
     Parameters
     ----------
     command : list of str
+    environment : dict, optional
+        By default that of this process.
     """
 
-    def __init__(self, command: list[str]) -> None:
+    def __init__(self, command: list[str], environment: dict[str, str] | None = None) -> None:
         self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
         )
 
     def way(self, name: str) -> Way:

@@ -27,13 +27,13 @@ int main(int, char** arguments) {
     session.wait_until_ready();
     by_hand::Session hand(arguments[2], arguments[4], folder + "/tr_session_XXXXXX");
     Ways ways;
-    ways["text: tr::PythonSession"] = [&session] { use(session.fetch_response("echo hello", 0)); };
+    ways["text: tsr"] = [&session] { use(session.fetch_response("echo hello", 0)); };
     ways["text: by hand"] = [&hand] { use(hand.echo("hello")); };
     for (const Size& size : sizes) {
         const std::string name = size.name;
         const tr::Tensor tensor =
             tr::Tensor::full(tr::Shape(size.length), 1.5f, tr::DType::FP32, tr::CPU);
-        ways[name + ": tr::PythonSession"] = [&session, tensor] {
+        ways[name + ": tsr"] = [&session, tensor] {
             const tr::Tensor result = session.calculate("negate", tensor);
             const auto* bytes = reinterpret_cast<const unsigned char*>(result.data_ptr<float>());
             const auto nbytes = 4 * static_cast<std::size_t>(result.numel());
