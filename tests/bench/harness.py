@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from itertools import repeat
 from math import inf, nan
 from time import perf_counter
-from typing import Protocol, cast
+from typing import Protocol
 
 import numpy as np
 
@@ -117,7 +117,7 @@ def _batch_size(way: Callable[[], object], settle: Callable[[], object]) -> int:
 
 def _time(way: Callable[[], object], count: int) -> float:
     if hasattr(way, "seconds"):
-        return cast("Elsewhere", way).seconds(count)
+        return way.seconds(count)
     start = perf_counter()
     for _ in repeat(None, count):
         way()
