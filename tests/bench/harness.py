@@ -116,8 +116,9 @@ def _batch_size(way: Callable[[], object], settle: Callable[[], object]) -> int:
 
 
 def _time(way: Callable[[], object], count: int) -> float:
-    if hasattr(way, "seconds"):
-        return way.seconds(count)
+    elsewhere: Callable[[int], float] | None = getattr(way, "seconds", None)
+    if elsewhere is not None:
+        return elsewhere(count)
     start = perf_counter()
     for _ in repeat(None, count):
         way()
