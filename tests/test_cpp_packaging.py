@@ -150,10 +150,12 @@ def package_version() -> str:
     return found[1]
 
 
-def test_version_of_the_header() -> None:
-    """The macros of the header say the version of the package."""
+def test_versions() -> None:
+    """The macros of the header say the version of the package, and so does the C++ client."""
     macros = dict(re.findall(r"^#define TSR_VERSION_(\w+) +(\d+)$", HEADER.read_text(), re.M))
     assert [macros[part] for part in ("MAJOR", "MINOR", "PATCH")] == package_version().split(".")
+    session = (ROOT / "session" / "cpp" / "CMakeLists.txt").read_text()
+    assert f"project(tech_renaissance VERSION {package_version()} " in session
 
 
 @needs_cmake
