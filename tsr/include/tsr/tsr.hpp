@@ -91,7 +91,20 @@
 #define TSR_EXCEPTIONS 0
 #endif
 
+// Units of a program that are compiled in another way have functions of other names: they can be
+// linked with each other, and each does what it was compiled to do.
+#if TSR_WITH_ZLIB && TSR_EXCEPTIONS
+#define TSR_VARIANT zlib
+#elif TSR_WITH_ZLIB
+#define TSR_VARIANT zlib_no_exceptions
+#elif TSR_EXCEPTIONS
+#define TSR_VARIANT plain
+#else
+#define TSR_VARIANT no_exceptions
+#endif
+
 namespace tsr {
+inline namespace TSR_VARIANT {
 
 // ------------------------------------------------------------------ element types and shapes
 
@@ -2469,6 +2482,7 @@ inline void save(const std::filesystem::path& path, const std::vector<TensorView
 
 #endif
 
+}  // namespace TSR_VARIANT
 }  // namespace tsr
 
 #endif  // TSR_TSR_HPP
