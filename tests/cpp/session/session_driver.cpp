@@ -184,6 +184,7 @@ private:
 
     std::string show(const Tensor& tensor) {
         std::ostringstream stream;
+        stream.precision(15);
         stream << tr::name(tensor.dtype()) << ' ' << tensor.shape().to_string();
         with_elements(tensor, [&](const auto* elements) {
             const auto* end = elements + tensor.numel();
