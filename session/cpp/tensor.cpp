@@ -22,6 +22,9 @@ namespace {
 constexpr std::int64_t printed_max = 1000;
 constexpr std::int64_t printed_edge = 3;
 
+// As vector instructions like it.
+constexpr std::align_val_t alignment{64};
+
 template <class T>
 void fill(Tensor& tensor, double value) {
     if constexpr (std::is_integral_v<T>) {
@@ -157,9 +160,8 @@ std::string Shape::to_string() const {
 // ------------------------------------------------------------------ tensors
 
 std::shared_ptr<void> allocate(std::size_t nbytes) {
-    constexpr std::align_val_t alignment{64};
     void* memory = ::operator new(nbytes, alignment);
-    return {memory, [alignment](void* given) { ::operator delete(given, alignment); }};
+    return {memory, [](void* given) { ::operator delete(given, alignment); }};
 }
 
 Tensor::Tensor() = default;
