@@ -2,6 +2,7 @@
 #include "connection.hpp"
 
 #include <cstdio>
+#include <vector>
 
 namespace tr {
 
@@ -20,9 +21,9 @@ Watch& watch_of(Watch* watch, const std::shared_ptr<Process>& process) {
 }
 
 // Keeps something that a forked child has, and must not destroy, for as long as it runs.
-template <class T>
-void keep_for_ever(T& held) {
-    static_cast<void>(new T(std::move(held)));
+void keep_for_ever(std::shared_ptr<void> held) {
+    static auto& kept = *new std::vector<std::shared_ptr<void>>;
+    kept.push_back(std::move(held));
 }
 
 }  // namespace
@@ -100,11 +101,11 @@ void Connection::in_forked_child() {
     if (watch_) watch_->disown();
     if (mailbox_) mailbox_->disown();
     if (process_) process_->disown();
-    keep_for_ever(turn_);
-    keep_for_ever(parts_);
-    keep_for_ever(watch_);
-    keep_for_ever(mailbox_);
-    keep_for_ever(process_);
+    keep_for_ever(std::move(turn_));
+    keep_for_ever(std::move(parts_));
+    keep_for_ever(std::move(watch_));
+    keep_for_ever(std::move(mailbox_));
+    keep_for_ever(std::move(process_));
     turn_ = std::make_unique<std::recursive_mutex>();
     parts_ = std::make_unique<std::mutex>();
 }

@@ -46,7 +46,7 @@ public:
     void kill() noexcept;
     // Lets go of what it prints: nothing of it is shown any more.
     void close() noexcept;
-    // For a forked child: it is not this one's child.
+    // For a forked child, which never destroys this: it is not its child.
     void disown() noexcept;
 
 private:

@@ -215,7 +215,6 @@ Process::Process(const std::string& script, const std::string& session_id,
 }
 
 Process::~Process() {
-    if (!system_) return;
     kill();
     close();
 }
@@ -277,12 +276,11 @@ void Process::close() noexcept {
 }
 
 void Process::disown() noexcept {
-    // The thread is the parent's, as is its memory of it: what it needs stays, unused.
-    System* left = system_.release();
-    left->pidfd.close();
-    left->pipe.close();
-    left->stop.read.close();
-    left->stop.write.close();
+    // The thread is the parent's.
+    system_->pidfd.close();
+    system_->pipe.close();
+    system_->stop.read.close();
+    system_->stop.write.close();
 }
 
 }  // namespace tr
