@@ -264,6 +264,7 @@ public:
 #if TSR_EXCEPTIONS
     if (failure.kind == Failure::Kind::Format) throw FormatError(failure);
     if (failure.kind == Failure::Kind::Unsupported) throw UnsupportedError(failure);
+    if (failure.path.empty()) throw std::system_error(failure.code);
     throw std::system_error(failure.code, failure.path);
 #else
     static_cast<void>(failure);
