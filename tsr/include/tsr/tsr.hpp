@@ -1052,7 +1052,7 @@ inline ContainerHeader check_tsr4_header(const unsigned char* bytes, std::size_t
     // T4-DIRECTORY-2
     if (file_size && *file_size < directory_end(count)) {
         report.broken("directory", 128, "T4-DIRECTORY-2",
-                      count_of_bytes(*file_size - tsr4_header_size),
+                      count_of_bytes(*file_size - std::min<std::uint64_t>(*file_size, 128)),
                       count_of_bytes(tsr4_entry_size * std::uint64_t{count}),
                       number(count) + " entries");
         return {};
