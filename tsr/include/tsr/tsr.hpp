@@ -1551,6 +1551,23 @@ inline bool write_through(const std::filesystem::path& target, mode_t mode,
     return false;
 }
 
+/// Where links lead from a path, be there something yet or not.
+inline std::filesystem::path followed(std::filesystem::path path, std::error_code& code) {
+    constexpr int links_max = 40;  // as many as Linux follows
+    for (int links = 0; links < links_max; ++links) {
+        const std::filesystem::path next = std::filesystem::read_symlink(path, code);
+        if (code == std::errc::invalid_argument || code == std::errc::no_such_file_or_directory)
+            code.clear();  // no link
+        else if (!code) {
+            path = path.parent_path() / next;
+            continue;
+        }
+        return path;
+    }
+    code = std::make_error_code(std::errc::too_many_symbolic_link_levels);
+    return path;
+}
+
 /// Write a file that appears whole or not at all, whatever it replaces.
 inline bool write_whole(std::filesystem::path target, const std::vector<Piece>& pieces,
                         bool durable, Failure& failure) {
@@ -1563,7 +1580,7 @@ inline bool write_whole(std::filesystem::path target, const std::vector<Piece>& 
         // A link can lead to a pipe, which has no other path: /dev/stdout.
         if (!is_there || S_ISREG(status.st_mode)) {
             std::error_code code;
-            target = std::filesystem::weakly_canonical(target, code);
+            target = followed(std::move(target), code);
             if (code) {
                 failure = refused(code, given);
                 return false;
