@@ -1630,7 +1630,7 @@ public:
     Storage() noexcept = default;
     Storage(Storage&& other) noexcept { swap(other); }
     Storage& operator=(Storage&& other) noexcept {
-        swap(other);
+        Storage(std::move(other)).swap(*this);  // what was here is given back now, not with `other`
         return *this;
     }
     ~Storage() {
