@@ -1811,6 +1811,10 @@ inline bool deflate_payload(const TensorView& tensor, std::vector<std::byte>& pa
         encoder.avail_out = static_cast<uInt>(chunk);
         status = deflate(&encoder, left == 0 ? Z_FINISH : Z_NO_FLUSH);
         payload.resize(payload.size() - encoder.avail_out);
+        if (status == Z_STREAM_ERROR) {
+            failure = refused(std::make_error_code(std::errc::invalid_argument));
+            return false;
+        }
     }
     return true;
 #else
@@ -2015,6 +2019,12 @@ inline bool encode_tsr4(const TensorView* tensors, std::size_t count, bool compr
         failure = unsupported("tensors", number(count), "1 to 4294967295");
         return false;
     }
+    // What has no encoding is refused before any element is looked at.
+    for (std::size_t index = 0; index < count; ++index) {
+        if (check_tsr4_encoding(tensors[index].dtype(), tensors[index].shape(), failure)) continue;
+        failure.field = "tensors[" + number(index) + "]." + failure.field;
+        return false;
+    }
     const std::uint64_t start = data_start(count, compress);
     file.head.resize(static_cast<std::size_t>(start));
     file.add(file.head.data(), file.head.size());
@@ -2023,10 +2033,6 @@ inline bool encode_tsr4(const TensorView* tensors, std::size_t count, bool compr
     file.payloads.reserve(count);
     for (std::size_t index = 0; index < count; ++index) {
         const TensorView& tensor = tensors[index];
-        if (!check_tsr4_encoding(tensor.dtype(), tensor.shape(), failure)) {
-            failure.field = "tensors[" + number(index) + "]." + failure.field;
-            return false;
-        }
         Piece payload = {tensor.data(), tensor.nbytes()};
         if (compress) {
             file.payloads.emplace_back();
