@@ -2,6 +2,7 @@
 
     python -m fuzz run [--minutes N] [--jobs N] [--record] [TARGET...]
     python -m fuzz minimise [TARGET...]
+    python -m fuzz cpp [--minutes N] [TARGET...]
     python -m fuzz planted [--seconds N] [--record]
     python -m fuzz report
 
@@ -10,6 +11,8 @@ It needs the extras ``test`` and ``fuzz``.
 - ``run`` prints executions, coverage and new inputs of each target, and keeps an input that one
   fails with in ``fuzz/crashes``. New inputs go to ``fuzz/found``.
 - ``minimise`` takes what counts of these into ``fuzz/corpus``.
+- ``cpp`` does the same as ``run`` with the targets of tsr.hpp, one after the other. It needs CMake,
+  zlib, and a clang with libFuzzer.
 - ``planted`` puts bugs into a copy of the sources, one at a time, and tells what finds them.
 - ``report`` writes ``fuzz/report.md`` from what ``run`` and ``planted`` leave with ``--record``.
 
@@ -26,7 +29,7 @@ from os import cpu_count
 from typing import TYPE_CHECKING
 
 try:
-    from fuzz import report
+    from fuzz import compiled, report
     from fuzz.runs import Run, minimise, run
     from fuzz.targets import TARGETS
 except ModuleNotFoundError as error:
@@ -50,18 +53,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if name == "run":
             command.add_argument("--minutes", type=_time, default=1, help="for each target")
             command.add_argument("--record", action="store_true", help="for the report")
+    cpp = commands.add_parser("cpp")
+    cpp.add_argument(
+        "targets", nargs="*", metavar="TARGET", help=f"of {', '.join(compiled.TARGETS)}"
+    )
+    cpp.add_argument("--minutes", type=_time, default=1, help="for each target")
     planted = commands.add_parser("planted")
     planted.add_argument("--seconds", type=_time, default=60, help="for each bug and each way")
     planted.add_argument("--record", action="store_true", help="for the report")
     commands.add_parser("report")
     options = parser.parse_args(arguments)
-    if options.command in ("run", "minimise"):
-        unknown = set(options.targets) - set(TARGETS)
+    if "targets" in options:
+        known = compiled.TARGETS if options.command == "cpp" else TARGETS
+        unknown = set(options.targets) - set(known)
         if unknown:
             parser.error(f"no such target: {', '.join(sorted(unknown))}")
     try:
         return _DOES[options.command](options)
-    except ModuleNotFoundError as error:
+    except (ModuleNotFoundError, compiled.MissingError) as error:
         print(error, file=sys.stderr)
         return 2
     except KeyboardInterrupt:
@@ -116,6 +125,28 @@ def _minimise(options: argparse.Namespace) -> int:
     return 0
 
 
+def _cpp(options: argparse.Namespace) -> int:
+    targets = options.targets or list(compiled.TARGETS)
+    programs = compiled.build(targets=targets)
+    print(
+        f"{'target':<12} {'executions':>11} {'a second':>9} {'branches':>9} {'features':>9} crashes"
+    )
+    failed = False
+    for target in targets:
+        done = compiled.run(target, 60 * options.minutes, programs)
+        print(
+            f"{target:<12} {done.executions:>11,} {done.executions / done.seconds:>9,.0f} "
+            f"{done.edges:>9} {done.features:>9} {int(done.crash is not None):>7}",
+            flush=True,
+        )
+        if done.crash:
+            print(f"{done.crash}: {done.crash.read_bytes().hex()}")
+        if done.failure:
+            print(done.failure, flush=True)
+        failed = failed or bool(done.failure)
+    return int(failed)
+
+
 def _planted(options: argparse.Namespace) -> int:
     from fuzz import planted
 
@@ -133,7 +164,13 @@ def _report(_: argparse.Namespace) -> int:
     return 0
 
 
-_DOES = {"run": _run, "minimise": _minimise, "planted": _planted, "report": _report}
+_DOES = {
+    "run": _run,
+    "minimise": _minimise,
+    "cpp": _cpp,
+    "planted": _planted,
+    "report": _report,
+}
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -24,16 +24,27 @@ from fuzz.seeds import CORPUS, CRASHES, seeds_of
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["Run", "minimise", "run"]
+__all__ = [
+    "FOUND",
+    "MEMORY_MIB",
+    "TIMEOUT_SECONDS",
+    "Run",
+    "keep",
+    "memory_folder",
+    "minimise",
+    "run",
+    "stat_of",
+    "write_all",
+]
 
 _ROOT = Path(__file__).parents[1]
 
 # What runs find goes here, beside the committed corpus, and into that once it is minimised.
-_FOUND = Path("fuzz", "found")
+FOUND = Path("fuzz", "found")
 
 # An input of a few kilobytes takes no target long, and none of them much memory.
-_TIMEOUT_SECONDS = 20
-_MEMORY_MIB = 2048
+TIMEOUT_SECONDS = 20
+MEMORY_MIB = 2048
 
 
 class Run(NamedTuple):
@@ -86,15 +97,15 @@ def run(
     seeds : sequence of bytes, optional
         What to begin with; all seeds of the target by default.
     """
-    work = root / _FOUND / target
+    work = root / FOUND / target
     work.mkdir(parents=True, exist_ok=True)
     start = time.monotonic()
-    with tempfile.TemporaryDirectory(dir=_memory()) as folder:
+    with tempfile.TemporaryDirectory(dir=memory_folder()) as folder:
         first, artifacts = Path(folder, "seeds"), Path(folder, "artifacts")
         artifacts.mkdir()
         # The engine ends without clearing up: what a target writes goes with this folder.
         environment = {**os.environ, "TMPDIR": folder}
-        _write_all(first, seeds_of(target) if seeds is None else seeds)
+        write_all(first, seeds_of(target) if seeds is None else seeds)
         dictionary = Path(folder, "dictionary")
         dictionary.write_text(libfuzzer_dictionary(target))
         output = _engine(
@@ -107,15 +118,15 @@ def run(
             "-print_final_stats=1",
             environment=environment,
         )
-        crash = _keep(artifacts, crashes / target)
-    executions = _stat(output, "number_of_executed_units")
+        crash = keep(artifacts, crashes / target)
+    executions = stat_of(output, "number_of_executed_units")
     counts = [int(number) for number in re.findall(r" cov: (\d+) ", output)]
     return Run(
         target,
         executions,
         time.monotonic() - start,
         counts[-1] if counts else 0,
-        _stat(output, "new_units_added"),
+        stat_of(output, "new_units_added"),
         crash,
         _failure(output) if crash or not executions else "",
     )
@@ -131,25 +142,25 @@ def minimise(target: str) -> tuple[int, int]:
     """
     corpus = CORPUS / target
     before = len(list(corpus.glob("*")))
-    with tempfile.TemporaryDirectory(dir=_memory()) as folder:
+    with tempfile.TemporaryDirectory(dir=memory_folder()) as folder:
         seeds, merged = Path(folder, "seeds"), Path(folder, "merged")
         # Seeds come first: the corpus holds only what they do not reach.
-        _write_all(seeds, seeds_of(target, corpus=False))
+        write_all(seeds, seeds_of(target, corpus=False))
         shutil.copytree(seeds, merged)
         corpus.mkdir(parents=True, exist_ok=True)
-        sources = [path for path in (corpus, _ROOT / _FOUND / target) if path.is_dir()]
+        sources = [path for path in (corpus, _ROOT / FOUND / target) if path.is_dir()]
         output = _engine(_ROOT, target, [merged, *sources], "-merge=1")
         if "MERGE-OUTER: the control file has" not in output:
             raise RuntimeError(output[-3000:])
         inputs = [path.read_bytes() for path in merged.iterdir()]
         known = set(seeds_of(target, corpus=False))
         shutil.rmtree(corpus)
-        _write_all(corpus, [data for data in inputs if data not in known])
+        write_all(corpus, [data for data in inputs if data not in known])
     return before, len(list(corpus.glob("*")))
 
 
-def _memory() -> str | None:
-    # A folder in memory, where the system has one.
+def memory_folder() -> str | None:
+    """Give a folder in memory, where the system has one."""
     return "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: S108 - only for own folders
 
 
@@ -162,10 +173,10 @@ def _engine(
 ) -> str:
     command = [sys.executable, "-m", "fuzz.guided", target, *map(str, folders), *options]
     limits = (
-        f"-timeout={_TIMEOUT_SECONDS}",
-        f"-rss_limit_mb={_MEMORY_MIB}",
+        f"-timeout={TIMEOUT_SECONDS}",
+        f"-rss_limit_mb={MEMORY_MIB}",
         f"-max_len={SIZE_MAX}",
-        f"-report_slow_units={_TIMEOUT_SECONDS}",
+        f"-report_slow_units={TIMEOUT_SECONDS}",
     )
     done = subprocess.run(  # noqa: S603 - the interpreter that runs this
         [*command, *limits], cwd=root, env=environment, capture_output=True, check=False
@@ -178,7 +189,8 @@ def _engine(
     return output
 
 
-def _write_all(folder: Path, inputs: Sequence[bytes]) -> None:
+def write_all(folder: Path, inputs: Sequence[bytes]) -> None:
+    """Write inputs to a folder, under names that follow from what they are."""
     folder.mkdir(parents=True, exist_ok=True)
     for data in inputs:
         (folder / _name(data)).write_bytes(data)
@@ -188,7 +200,8 @@ def _name(data: bytes) -> str:
     return sha256(data).hexdigest()[:16]
 
 
-def _stat(output: str, name: str) -> int:
+def stat_of(output: str, name: str) -> int:
+    """Give one of the figures that libFuzzer prints at the end."""
     found = re.search(rf"stat::{name}:\s+(\d+)", output)
     return int(found[1]) if found else 0
 
@@ -198,7 +211,8 @@ def _failure(output: str) -> str:
     return (traceback.partition("\n==")[0] or output[-3000:]).strip()
 
 
-def _keep(artifacts: Path, crashes: Path) -> Path | None:
+def keep(artifacts: Path, crashes: Path) -> Path | None:
+    """Copy the input that a run failed with to where it is kept; None where it did not fail."""
     for artifact in artifacts.iterdir():
         kind = artifact.name.partition("-")[0]  # crash, timeout or oom
         crashes.mkdir(parents=True, exist_ok=True)
