@@ -15,6 +15,7 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Callable
+from functools import lru_cache
 from itertools import accumulate
 from math import prod
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
@@ -97,7 +98,8 @@ def shapes(
     """
     _check_format(format)
     side = st.integers(0 if format == "v1" else 1, max_side)
-    return st.integers(0, max_rank).flatmap(lambda rank: st.tuples(*[side] * rank))
+    by_rank = [st.tuples(*[side] * rank) for rank in range(max_rank + 1)]
+    return st.integers(0, max_rank).flatmap(lambda rank: by_rank[rank])
 
 
 def arrays(
@@ -147,7 +149,7 @@ def arrays(
     """
     _check_format(format)
     chosen = [np.dtype(dtype) for dtype in (_CODES[format] if dtypes is None else dtypes)]
-    return _arrays(chosen, _shapes(format) if shapes is None else shapes, layouts)
+    return _arrays(st.sampled_from(chosen), _shapes(format) if shapes is None else shapes, layouts)
 
 
 _shapes = shapes  # where a parameter takes the name
@@ -196,7 +198,9 @@ def encoded_arrays(
             raise UnsupportedError("compress: got True for format 'v1', which only 'tsr4' takes")
         return arrays("v1", layouts=False).map(lambda array: (_v1_file(array), [_frozen(array)]))
     modes = (_RAW, _ZLIB) if compress is None else (int(compress),)
-    return _encoded_tsr4(modes, max_tensors)
+    small = arrays("tsr4", shapes=shapes("tsr4", max_side=4), layouts=False)
+    tensors = st.lists(small, min_size=1, max_size=max_tensors)
+    return _encoded_tsr4(st.sampled_from(modes), tensors)
 
 
 def files(
@@ -315,6 +319,10 @@ def _check_format(format: object) -> None:
         raise UnsupportedError(f"format: got {format!r}, expected 'v1' or 'tsr4'", given=format)
 
 
+# Making a strategy costs hypothesis more than drawing from it, so those below are made once: as
+# constants, or by functions that remember the latest.
+_remembered = lru_cache(maxsize=256)
+
 # ------------------------------------------------------------------ arrays
 
 # Bits that anything but a copy of bits would change: NaNs with payloads, signalling ones too,
@@ -333,16 +341,17 @@ _AWKWARD = {
 @st.composite
 def _arrays(
     draw: st.DrawFn,
-    dtypes: Sequence[np.dtype[Any]],
+    dtypes: st.SearchStrategy[np.dtype[Any]],
     shapes: st.SearchStrategy[tuple[int, ...]],
     layouts: bool,
 ) -> NDArray[Any]:
-    dtype, shape = draw(st.sampled_from(dtypes)), draw(shapes)
+    dtype, shape = draw(dtypes), draw(shapes)
     bits = draw(_bits(dtype, prod(shape) * dtype.itemsize))
     array: NDArray[Any] = np.frombuffer(bits, dtype).reshape(shape).copy()
     return _laid_out(draw, array) if layouts else array
 
 
+@_remembered
 def _bits(dtype: np.dtype[Any], size: int) -> st.SearchStrategy[bytes]:
     bits = st.binary(min_size=size, max_size=size)
     if not size or dtype.str not in _AWKWARD:
@@ -354,17 +363,31 @@ def _bits(dtype: np.dtype[Any], size: int) -> st.SearchStrategy[bytes]:
     )
 
 
+_ORDERS = st.sampled_from(("C", "Fortran", "any"))
+_KINDS = st.just(0) | st.integers(0, 15)
+
+
+@_remembered
+def _any_order(ndim: int) -> st.SearchStrategy[list[int]]:
+    return st.permutations(range(ndim))
+
+
+@_remembered
+def _any_steps(ndim: int) -> st.SearchStrategy[tuple[int, ...]]:
+    return st.tuples(*[st.sampled_from((1, -1, 2, -2))] * ndim)
+
+
 def _laid_out(draw: st.DrawFn, array: NDArray[Any]) -> NDArray[Any]:
     # The values of an array, where they are harder to find.
-    order = draw(st.sampled_from(("C", "Fortran", "any")))
+    order = draw(_ORDERS)
     axes = list(range(array.ndim))
-    steps = (1,) * array.ndim
+    steps: tuple[int, ...] = (1,) * array.ndim
     if order == "Fortran":
         axes.reverse()
     elif order == "any":
-        axes = draw(st.permutations(axes))
-        steps = draw(st.tuples(*[st.sampled_from((1, -1, 2, -2))] * array.ndim))
-    kinds = draw(st.just(0) | st.integers(0, 15))
+        axes = draw(_any_order(array.ndim))
+        steps = draw(_any_steps(array.ndim))
+    kinds = draw(_KINDS)
     if kinds & 1:
         array = array.astype(array.dtype.newbyteorder(">"))
     memory = _memory(array, axes, steps, skew=kinds >> 1 & 1)
@@ -414,10 +437,14 @@ def _code(format: Format, array: NDArray[Any]) -> int:
     return _CODES[format][array.dtype.str.replace("|", "<")]
 
 
+_V1_DTYPES = st.sampled_from(sorted(_DTYPES["v1"].items()))
+_V1_SHAPES = shapes()
+
+
 @st.composite
 def _v1_headers(draw: st.DrawFn) -> bytes:
-    code, dtype = draw(st.sampled_from(sorted(_DTYPES["v1"].items())))
-    shape = list(draw(shapes()))
+    code, dtype = draw(_V1_DTYPES)
+    shape = list(draw(_V1_SHAPES))
     for axis in range(len(shape)):
         if draw(_rarely):
             # As large as the others allow; 0 counts as 1.
@@ -457,11 +484,14 @@ def _start(mode: int, end: int) -> int:
 
 
 @st.composite
-def _encoded_tsr4(draw: st.DrawFn, modes: Sequence[int], max_tensors: int) -> Any:
-    mode = draw(st.sampled_from(modes))
-    small = arrays("tsr4", shapes=shapes("tsr4", max_side=4), layouts=False)
+def _encoded_tsr4(
+    draw: st.DrawFn,
+    modes: st.SearchStrategy[int],
+    arrays: st.SearchStrategy[list[NDArray[Any]]],
+) -> tuple[bytes, list[NDArray[Any]]]:
+    mode = draw(modes)
     tensors, decoded = [], []
-    for array in draw(st.lists(small, min_size=1, max_size=max_tensors)):
+    for array in draw(arrays):
         code = _code("tsr4", array)
         shape = (1,) * (4 - array.ndim) + array.shape
         elements = array.tobytes()
@@ -469,14 +499,14 @@ def _encoded_tsr4(draw: st.DrawFn, modes: Sequence[int], max_tensors: int) -> An
         aligned = _ROW_ALIGNMENTS[code]
         row_stride = -(-shape[2] * shape[3] * array.itemsize // aligned) * aligned
         if draw(_rarely):
-            row_stride = draw(_numbers(8, row_stride))
+            row_stride = _number(draw, 8, row_stride)
         tensors.append(_Tensor(code, shape, elements, stored, row_stride))
         decoded.append(_frozen(array.reshape(shape)))
     return _tsr4_file(mode, tensors), decoded
 
 
 # Levels, windows, memory and strategies: stored, fixed and dynamic blocks, near and far matches.
-_ENCODERS = (
+_ENCODERS = st.sampled_from((
     (0, 15, 8, zlib.Z_DEFAULT_STRATEGY),
     (6, 15, 8, zlib.Z_DEFAULT_STRATEGY),
     (9, 15, 9, zlib.Z_DEFAULT_STRATEGY),
@@ -485,15 +515,16 @@ _ENCODERS = (
     (6, 12, 1, zlib.Z_HUFFMAN_ONLY),
     (6, 15, 8, zlib.Z_RLE),
     (3, 10, 4, zlib.Z_FILTERED),
-)
+))  # fmt: skip
+_FLUSHES = st.sampled_from((zlib.Z_NO_FLUSH, zlib.Z_SYNC_FLUSH, zlib.Z_FULL_FLUSH))
 
 
 @st.composite
 def _streams(draw: st.DrawFn, data: bytes) -> bytes:
     """Draw a zlib stream of some bytes, of one block or more."""
-    level, window, memory, strategy = draw(st.sampled_from(_ENCODERS))
+    level, window, memory, strategy = draw(_ENCODERS)
     encoder = zlib.compressobj(level, zlib.DEFLATED, window, memory, strategy)
-    flush = draw(st.sampled_from((zlib.Z_NO_FLUSH, zlib.Z_SYNC_FLUSH, zlib.Z_FULL_FLUSH)))
+    flush = draw(_FLUSHES)
     cut = draw(st.integers(0, len(data))) if flush != zlib.Z_NO_FLUSH else 0
     begun = encoder.compress(data[:cut]) + encoder.flush(flush)
     return begun + encoder.compress(data[cut:]) + encoder.flush()
@@ -567,22 +598,35 @@ _NUMBERS = [
     *(number for power in _POWERS for number in (power - 1, power, power + 1, -power)),
     *(-1, -2),
 ]  # fmt: skip
-_SIDES = (1, 2, 0, 3, -1, 2**15, 2**16, 2**30, 2**31 - 1, -(2**31))
-_LARGE_SIDES = (1, 2, 2**16, 2**30, 2**31 - 1)
+# Shapes of any sides, and of such that are large or leave the others as they are.
+_SHAPES = st.sampled_from([
+    st.tuples(*[st.sampled_from(sides)] * 4)
+    for sides in (
+        (1, 2, 0, 3, -1, 2**15, 2**16, 2**30, 2**31 - 1, -(2**31)),
+        (1, 2, 2**16, 2**30, 2**31 - 1),
+    )
+])  # fmt: skip
+_RANKS = st.integers(0, 4) | st.just(4)
 
 
-def _numbers(size: int, old: int) -> st.SearchStrategy[int]:
-    # Numbers that have some meaning somewhere, some that are near, and any others.
-    near = st.sampled_from((1, -1, 2, -2, 64, -64, 256, -256)).map(lambda step: old + step)
-    interesting = st.sampled_from(_NUMBERS)
-    return (interesting | near | st.integers(0, 256**size - 1)).map(lambda n: n % 256**size)
+@_remembered
+def _numbers(size: int) -> st.SearchStrategy[tuple[int, int]]:
+    # Numbers that have some meaning somewhere, some that are near what is there (which counts
+    # once), and any others.
+    near = st.sampled_from((1, -1, 2, -2, 64, -64, 256, -256)).map(lambda step: (step, 1))
+    interesting = st.sampled_from(_NUMBERS).map(lambda number: (number, 0))
+    return interesting | near | st.integers(0, 256**size - 1).map(lambda number: (number, 0))
+
+
+def _number(draw: st.DrawFn, size: int, old: int) -> int:
+    number, times = draw(_numbers(size))
+    return (number + times * old) % 256**size
 
 
 @st.composite
 def _edited_headers(draw: st.DrawFn, header: bytes) -> bytes:
     data = bytearray(header)
-    step: _Step = draw(st.sampled_from((_edit_field, _edit_two_fields, _edit_shape)))
-    step(draw, data)
+    draw(_HEADER_STEPS)(draw, data)
     if draw(st.booleans()):
         _repair_total(data)
     return bytes(data)
@@ -597,8 +641,8 @@ def _damaged(files: st.SearchStrategy[bytes]) -> st.SearchStrategy[bytes]:
 @st.composite
 def _before_and_after(draw: st.DrawFn, files: st.SearchStrategy[bytes]) -> tuple[bytes, bytes]:
     # What happens is drawn first, so that much happens to files that are as simple as can be.
-    steps = draw(st.lists(st.sampled_from(_STEPS), min_size=1, max_size=2))
-    repair = draw(st.sampled_from((_keep, _repair_checksum, _repair_checksum, _repair_all)))
+    steps = draw(_STEPS)
+    repair = draw(_REPAIRS)
     data = draw(files)
     changed = bytearray(data)
     for number, step in enumerate(steps):
@@ -626,22 +670,32 @@ def _possible(step: _Step, data: bytearray) -> _Step:
 
 
 def _flip_bit(draw: st.DrawFn, data: bytearray) -> None:
-    data[draw(_places(data))] ^= 1 << draw(st.integers(0, 7))
+    data[_place(draw, data)] ^= 1 << draw(st.integers(0, 7))
 
 
 def _set_byte(draw: st.DrawFn, data: bytearray) -> None:
-    data[draw(_places(data))] = draw(st.integers(0, 255))
+    data[_place(draw, data)] = draw(st.integers(0, 255))
 
 
-def _places(data: bytearray) -> st.SearchStrategy[int]:
+def _place(draw: st.DrawFn, data: bytearray) -> int:
     # Anywhere, though rather in the header, and in the magic no more than elsewhere.
     size, header = len(data), min(_header_size(data), len(data))
-    return (st.integers(0, header - 1) | st.integers(0, size - 1)).map(lambda n: (n + 4) % size)
+    return (draw(_below_either(header, size)) + 4) % size
+
+
+@_remembered
+def _below_either(first: int, second: int) -> st.SearchStrategy[int]:
+    return st.integers(0, first - 1) | st.integers(0, second - 1)
 
 
 def _cut(draw: st.DrawFn, data: bytearray) -> None:
-    last = len(data) - 1
-    del data[draw(st.integers(0, last) | st.integers(0, last).map(lambda n: last - n)) :]
+    del data[draw(_up_to(len(data) - 1)) :]
+
+
+@_remembered
+def _up_to(last: int) -> st.SearchStrategy[int]:
+    # Shrinking to either end.
+    return st.integers(0, last) | st.integers(0, last).map(lambda n: last - n)
 
 
 def _add(draw: st.DrawFn, data: bytearray) -> None:
@@ -649,16 +703,24 @@ def _add(draw: st.DrawFn, data: bytearray) -> None:
 
 
 def _edit_field(draw: st.DrawFn, data: bytearray) -> None:
-    header = (0, _HEADER_SIZES if _is_tsr4(data) else _V1_SIZES)
-    entries = [(128 + 64 * index, _ENTRY_SIZES) for index in range(_count(data))]
-    start, sizes = draw(st.sampled_from([header, *entries]))
-    fields = list(zip(accumulate(sizes, initial=start), sizes, strict=False))
-    offset, size = draw(st.sampled_from(fields[1:] + fields[:1]))  # behind the magic all counts
+    offset, size = draw(draw(_fields(_is_tsr4(data), _count(data))))
     if size in (3, 80):  # reserved bytes, not a number
         data[offset + draw(st.integers(0, size - 1))] = draw(st.integers(1, 255))
         return
     old = int.from_bytes(data[offset : offset + size], "little")
-    data[offset : offset + size] = draw(_numbers(size, old)).to_bytes(size, "little")
+    data[offset : offset + size] = _number(draw, size, old).to_bytes(size, "little")
+
+
+@_remembered
+def _fields(is_tsr4: bool, count: int) -> st.SearchStrategy[st.SearchStrategy[tuple[int, int]]]:
+    # The header or one of so many entries, and offset and size of one of its fields.
+    header = (0, _HEADER_SIZES if is_tsr4 else _V1_SIZES)
+    entries = [(128 + 64 * index, _ENTRY_SIZES) for index in range(count)]
+    choices = []
+    for start, sizes in [header, *entries]:
+        fields = list(zip(accumulate(sizes, initial=start), sizes, strict=False))
+        choices.append(st.sampled_from(fields[1:] + fields[:1]))  # behind the magic all counts
+    return st.sampled_from(choices)
 
 
 def _edit_two_fields(draw: st.DrawFn, data: bytearray) -> None:
@@ -668,11 +730,10 @@ def _edit_two_fields(draw: st.DrawFn, data: bytearray) -> None:
 
 def _edit_shape(draw: st.DrawFn, data: bytearray) -> None:
     # A whole shape, and the right product where there is room for it.
-    side = st.sampled_from(draw(st.sampled_from((_SIDES, _LARGE_SIDES))))
-    shape = draw(st.tuples(side, side, side, side))
+    shape = draw(draw(_SHAPES))
     product = prod(shape) % 2**64
     if not _is_tsr4(data):
-        struct.pack_into("<i4iQ", data, 20, draw(st.integers(0, 4) | st.just(4)), *shape, product)
+        struct.pack_into("<i4iQ", data, 20, draw(_RANKS), *shape, product)
     elif count := _count(data):
         entry = 128 + 64 * draw(st.integers(0, count - 1))
         struct.pack_into("<4iQ", data, entry + 4, *shape, product)
@@ -682,9 +743,14 @@ def _edit_entries(draw: st.DrawFn, data: bytearray) -> None:
     # They change places, come twice, or are not there.
     count = _count(data)
     entries = [bytes(data[at : at + 64]) for at in range(128, 128 + 64 * count, 64)]
-    chosen = draw(st.lists(st.sampled_from(entries), max_size=count + 1))
-    data[128 : 128 + 64 * count] = b"".join(chosen)
+    chosen = draw(_orders_of_entries(count))
+    data[128 : 128 + 64 * count] = b"".join(entries[index] for index in chosen)
     struct.pack_into("<I", data, 16, len(chosen))
+
+
+@_remembered
+def _orders_of_entries(count: int) -> st.SearchStrategy[list[int]]:
+    return st.lists(st.sampled_from(range(count)), max_size=count + 1)
 
 
 def _edit_stream(draw: st.DrawFn, data: bytearray) -> None:
@@ -699,10 +765,13 @@ def _edit_stream(draw: st.DrawFn, data: bytearray) -> None:
     _repair_offsets(data)
 
 
+_ODDITIES = st.sampled_from(("cut", "fewer", "more", "longer", "flipped", "other", "any"))
+
+
 @st.composite
 def _odd_streams(draw: st.DrawFn, stream: bytes, data: bytes) -> bytes:
     """Draw what is nearly the stream of some bytes."""
-    kind = draw(st.sampled_from(("cut", "fewer", "more", "longer", "flipped", "other", "any")))
+    kind = draw(_ODDITIES)
     if kind == "cut":
         return stream[: draw(st.integers(0, max(len(stream) - 1, 0)))]
     if kind == "fewer":
@@ -716,7 +785,7 @@ def _odd_streams(draw: st.DrawFn, stream: bytes, data: bytes) -> bytes:
         _flip_bit(draw, changed)
         return bytes(changed)
     if kind == "other":
-        return draw(st.sampled_from(_OTHER_FORMATS))(data)
+        return draw(_OTHER_FORMATS)(data)
     # Bits of any meaning, behind the beginning of a stream.
     return b"\x78\x01" + draw(st.binary(max_size=40))
 
@@ -727,16 +796,22 @@ def _compressed(data: bytes, window: int, *dictionary: bytes) -> bytes:
 
 
 # Raw deflate, gzip, and zlib with a preset dictionary.
-_OTHER_FORMATS: tuple[Callable[[bytes], bytes], ...] = (
+_OTHER_FORMATS: st.SearchStrategy[Callable[[bytes], bytes]] = st.sampled_from((
     lambda data: _compressed(data, -15),
     lambda data: _compressed(data, 31),
     lambda data: _compressed(data, 15, data or b"\0"),
-)
+))  # fmt: skip
 
-_STEPS: tuple[_Step, ...] = (
-    _edit_field, _edit_field, _edit_two_fields, _flip_bit, _set_byte, _cut, _add, _edit_shape,
-    _edit_entries, _edit_stream, _edit_stream, _edit_stream,
+_STEPS: st.SearchStrategy[list[_Step]] = st.lists(
+    st.sampled_from((
+        _edit_field, _edit_field, _edit_two_fields, _flip_bit, _set_byte, _cut, _add, _edit_shape,
+        _edit_entries, _edit_stream, _edit_stream, _edit_stream,
+    )),
+    min_size=1, max_size=2,
 )  # fmt: skip
+_HEADER_STEPS: st.SearchStrategy[_Step] = st.sampled_from(
+    (_edit_field, _edit_two_fields, _edit_shape)
+)
 
 # ------------------------------------------------------------------ putting right
 
@@ -772,6 +847,11 @@ def _repair_all(data: bytearray) -> None:
     _repair_total(data)
     code, total = struct.unpack_from("<i20xq", data, 16)
     _resize(data, 64 + total * (1 if code == 2 else 4))
+
+
+_REPAIRS: st.SearchStrategy[Callable[[bytearray], None]] = st.sampled_from(
+    (_keep, _repair_checksum, _repair_checksum, _repair_all)
+)
 
 
 def _repair_total(data: bytearray) -> None:
