@@ -188,12 +188,14 @@ class OutFile:
         """Take the file to write it; tell whether nobody else uses it."""
         if self.lent_at is not None and self.is_lent:
             return False
-        # One with a second name is published, and a reader has its lock before it has only one.
-        if self.names != 1:
-            return False
         try:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
+            return False
+        # One with a second name is published, and a reader has its lock before it has only one.
+        # Looked at under the lock: before, a reader could give the file back and let go of it.
+        if self.names != 1:
+            fcntl.flock(self._descriptor, fcntl.LOCK_UN)
             return False
         self.lent_at = None
         return True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import gc
 import os
 import subprocess
@@ -298,6 +299,34 @@ def test_what_is_sent_is_sent(start: Start, make: str, size: int) -> None:
         """
     for value, result in enumerate(session.fetch_tensor(do(request))):
         assert (result == value).all()
+
+
+def test_given_back_meanwhile(
+    mailbox: Mailbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file that its reader gives back just as its writer wants it is not written."""
+    worker = Mailbox(mailbox.path)
+    mailbox.put_tensor("input", np.ones(LARGE, np.float32))
+    received = [worker.take_tensor("input")]
+    flock = fcntl.flock
+
+    def late_flock(descriptor: int, operation: int) -> None:
+        if operation & fcntl.LOCK_NB and received:
+            # Between a look at the file and its lock: the result is sent, and forgotten here.
+            array = received.pop()
+            array *= 7
+            lent = worker.find_lent(array)
+            assert lent is not None
+            del array
+            worker.put_lent("result", lent)
+        flock(descriptor, operation)
+
+    monkeypatch.setattr(fcntl, "flock", late_flock)
+    mailbox.put_tensor("next", np.zeros(LARGE, np.float32))
+    assert received == []
+    assert (mailbox.take_tensor("result") == 7).all()
+    assert (worker.take_tensor("next") == 0).all()
+    worker.close()
 
 
 def test_sent_by_threads(start: Start) -> None:
