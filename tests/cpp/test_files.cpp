@@ -141,7 +141,7 @@ TEST_CASE("files of every size around those where reading changes its way") {
 TEST_CASE("files that are too short for a header are refused with their name") {
     const Folder folder;
     const fs::path path = folder / "x.tsr";
-    for (const std::size_t size : {0, 1, 3, 4, 63}) {
+    for (const std::size_t size : {0u, 1u, 3u, 4u, 63u}) {
         const Bytes file = v1_file();
         write_file(path, Bytes(file.begin(), file.begin() + static_cast<std::ptrdiff_t>(size)));
         CHECK_TEXT(refusal(path).message(), path.string() + ": header at offset 0: got " +
