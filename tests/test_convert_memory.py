@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import h5py
 import numpy as np
@@ -22,11 +23,13 @@ SHAPE = (1024, SIZE // 4096)
 # of an array, far from the whole of one.
 ALLOWED = 64 * MIB
 
-# Only private memory counts: pages of a mapped file are the system's to take back. It is sampled
-# by a thread, since the kernel keeps no peak of it.
+# Each conversion has a process of its own, forked from one that has imported the libraries: torch
+# alone takes seconds. Only private memory counts: pages of a mapped file are the system's to take
+# back. It is sampled by a thread, since the kernel keeps no peak of it.
 SCRIPT = """
-import json, sys, threading, warnings
+import json, os, sys, threading, warnings
 warnings.simplefilter("ignore")
+import h5py, safetensors.numpy, torch
 from tsr.converters import convert
 from tsr.converters.registry import suffix_of
 
@@ -34,21 +37,31 @@ def private():
     with open("/proc/self/status") as status:
         return next(int(line.split()[1]) for line in status if line.startswith("RssAnon")) * 1024
 
-def watch():
-    global peak
-    while not done.wait(0.001):
-        peak = max(peak, private())
+def added(small, source, destination, dataset, options):
+    def watch():
+        nonlocal peak
+        while not done.wait(0.001):
+            peak = max(peak, private())
 
-# The first use of a format imports its library, which takes memory of its own.
-convert(sys.argv[3], sys.argv[3] + suffix_of(sys.argv[2]), dataset="w")
-done, start = threading.Event(), private()
-peak = start
-thread = threading.Thread(target=watch)
-thread.start()
-convert(sys.argv[1], sys.argv[2], dataset=sys.argv[4], cast="int32", **json.loads(sys.argv[5]))
-done.set()
-thread.join()
-print(max(peak, private()) - start)
+    # The first use of a format takes memory of its own.
+    convert(small, small + suffix_of(destination), dataset="w")
+    done, start = threading.Event(), private()
+    peak = start
+    thread = threading.Thread(target=watch)
+    thread.start()
+    convert(source, destination, dataset=dataset, cast="int32", **options)
+    done.set()
+    thread.join()
+    return max(peak, private()) - start
+
+for line in sys.stdin:
+    child = os.fork()
+    if not child:
+        print(added(*json.loads(line)), flush=True)
+        os._exit(0)
+    _, status = os.waitpid(child, 0)
+    if status:
+        print("failed with status", status, flush=True)
 """
 
 
@@ -78,17 +91,43 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def added(folder: Path, tmp_path: Path, source: str, destination: str, **options: Any) -> int:
-    """Convert in another process and give the bytes that its private memory grew by at most."""
-    small = tmp_path / "small.npy"
-    small.write_bytes((folder / "small.npy").read_bytes())
-    path, _, dataset = source.partition("/")
-    arguments = [str(folder / path), str(tmp_path / destination), str(small), dataset or "w"]
-    command = [sys.executable, "-c", SCRIPT, *arguments, json.dumps(options)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    (tmp_path / destination).unlink()
-    return int(done.stdout)
+@pytest.fixture(scope="module")
+def converter() -> Iterator[subprocess.Popen[str]]:
+    """Start the process that forks for every conversion."""
+    command = [sys.executable, "-c", SCRIPT]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        yield process
+
+
+class Conversion(NamedTuple):
+    """What a test converts: large files, somewhere to put another, and who does it."""
+
+    folder: Path
+    place: Path
+    process: subprocess.Popen[str]
+
+    def added(self, source: str, destination: str, **options: Any) -> int:
+        """Convert, and give the bytes that private memory grew by at most."""
+        assert self.process.stdin
+        assert self.process.stdout
+        small = self.place / "small.npy"
+        small.write_bytes((self.folder / "small.npy").read_bytes())
+        path, _, dataset = source.partition("/")
+        paths = [small, self.folder / path, self.place / destination]
+        json.dump([*map(str, paths), dataset or "w", options], self.process.stdin)
+        print(file=self.process.stdin, flush=True)
+        answer = self.process.stdout.readline()
+        assert answer.strip().isdigit(), answer
+        (self.place / destination).unlink()
+        return int(answer)
+
+
+@pytest.fixture
+def conversion(folder: Path, tmp_path: Path, converter: subprocess.Popen[str]) -> Conversion:
+    """Bring together what a conversion needs."""
+    return Conversion(folder, tmp_path, converter)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
@@ -102,15 +141,15 @@ def added(folder: Path, tmp_path: Path, source: str, destination: str, **options
         ("raw4.tsr", "x.npy"), ("zlib4.tsr", "x.npy"), ("zlib4.tsr", "x.pt"),
     ],
 )  # fmt: skip
-def test_bounded(folder: Path, tmp_path: Path, source: str, destination: str) -> None:
+def test_bounded(conversion: Conversion, source: str, destination: str) -> None:
     """An array of 192 MiB passes through a few pieces of memory."""
-    assert added(folder, tmp_path, source, destination) < ALLOWED
+    assert conversion.added(source, destination) < ALLOWED
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 @pytest.mark.parametrize("compress", [False, True])
 @pytest.mark.parametrize("source", ["c.tsr", "f.npy", "cast.npy", "x.h5/plain", "zlib4.tsr"])
-def test_bounded_tsr4(folder: Path, tmp_path: Path, source: str, compress: bool) -> None:
+def test_bounded_tsr4(conversion: Conversion, source: str, compress: bool) -> None:
     """So it does into a TSR4 file, where several threads compress the pieces too."""
     options: dict[str, Any] = {"to": "tsr4", "lossy": True, "compress": compress}
-    assert added(folder, tmp_path, source, "x.tsr", **options) < ALLOWED
+    assert conversion.added(source, "x.tsr", **options) < ALLOWED
