@@ -369,7 +369,6 @@ def test_old_format_without_elements(tmp_path: Path, behind: bytes) -> None:
 def test_old_format_that_claims_much(tmp_path: Path) -> None:
     """A small file that claims 800 MB takes no such memory."""
 
-
     class Beginning(io.BytesIO):
         """Take 1000 bytes and drop the others, which the disk would take seconds for."""
 

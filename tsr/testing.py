@@ -620,7 +620,8 @@ def _numbers(size: int) -> st.SearchStrategy[tuple[int, int]]:
 
 def _number(draw: st.DrawFn, size: int, old: int) -> int:
     number, times = draw(_numbers(size))
-    return (number + times * old) % 256**size
+    modulus: int = 256**size
+    return (number + times * old) % modulus
 
 
 @st.composite
