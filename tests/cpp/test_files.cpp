@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <numeric>
 #include <string>
 #include <thread>
 
@@ -503,4 +504,25 @@ TEST_CASE("what cannot be replaced is written to: /dev/stdout, a FIFO, /dev/null
     CHECK(folder.names() == std::vector<std::string>{"fifo"});
     tsr::save("/dev/null", two);
     CHECK(fs::is_character_file("/dev/null"));
+}
+
+TEST_CASE("load reads a large TSR4 file, no more of it than its directory describes") {
+    const Folder folder;
+    const fs::path path = folder / "x.tsr";
+    Tensor large(DType::INT32, {1, 1, 500, 700});
+    std::iota(large.as<std::int32_t>(), large.as<std::int32_t>() + large.numel(), -9);
+    for (const bool compress : {false, true}) {
+        tsr::save(path, large, {Format::TSR4, compress});
+        CHECK(bytes_of(tsr::load(path)) == bytes_of(large));
+        // A hole of a TiB behind it.
+        fs::resize_file(path, fs::file_size(path) + (std::uintmax_t{1} << 40));
+        CHECK(refusal(path).clause == "T4-END-1");
+        CHECK(bytes_of(tsr::load(path, {false})) == bytes_of(large));
+    }
+    const TensorView half(DType::INT32, {1, 1, 1, 350}, large.data());
+    tsr::save(path, {half, large});
+    Failure failure;
+    CHECK_FALSE(tsr::load(path, failure));
+    CHECK(failure.kind == Failure::Kind::Unsupported);
+    CHECK(failure.found == "2");
 }

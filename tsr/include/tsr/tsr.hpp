@@ -1661,19 +1661,33 @@ public:
             if (!storage.is_mapped_) return std::nullopt;
             return storage;
         }
-        storage.owned_.reset(new (std::nothrow) std::byte[storage.size_ + 1]);
+        return read(file, nullptr, 0, file.size(), failure);
+    }
+
+    /// `size` bytes from the start of a file in memory, of which `found` were read before.
+    static std::optional<Storage> read(InputFile& file, const unsigned char* head,
+                                       std::size_t found, std::uint64_t size, Failure& failure) {
+        Storage storage;
+        storage.size_ = static_cast<std::size_t>(size);
+        if (storage.size_ == size)  // 32 bits do not count further
+            storage.owned_.reset(new (std::nothrow) std::byte[storage.size_ + 1]);
         storage.data_ = storage.owned_.get();
         if (storage.data_ == nullptr) {
             failure = out_of_memory(file.path());
             return std::nullopt;
         }
-        // One byte more than there should be, to see that there is none.
-        const std::optional<std::size_t> found =
-            file.read(storage.owned_.get(), storage.size_ + 1, storage.size_, failure);
-        if (!found) return std::nullopt;
+        ask_for_huge_pages(storage.owned_.get(), storage.size_);
+        found = std::min(found, storage.size_);
+        if (found != 0) std::memcpy(storage.owned_.get(), head, found);
+        // Where the file is to end there, one byte more shows whether it does.
+        const std::size_t left = storage.size_ - found;
+        const std::size_t wanted = left + (size == file.size() ? 1 : 0);
+        const std::optional<std::size_t> rest =
+            file.read(storage.owned_.get() + found, wanted, left, failure);
+        if (!rest) return std::nullopt;
         // FILE-2
-        if (*found != storage.size_) {
-            failure = changed(*found, storage.size_, file.path());
+        if (*rest != left) {
+            failure = changed(found + *rest, file.size(), file.path());
             return std::nullopt;
         }
         return storage;
@@ -2186,6 +2200,10 @@ inline std::optional<std::vector<Failure>> validate(const std::filesystem::path&
 
 // ------------------------------------------------------------------ reading
 
+/// Read the one tensor of a file of either format, whatever becomes of the file meanwhile.
+inline std::optional<Tensor> load(const std::filesystem::path& path, Failure& failure,
+                                  const ReadOptions& options = {});
+
 /// The tensors of a file of either format, mapped or in memory.
 class TensorFile {
 public:
@@ -2295,6 +2313,8 @@ public:
     }
 
 private:
+    friend std::optional<Tensor> load(const std::filesystem::path&, Failure&, const ReadOptions&);
+
     struct State {
         bool is_verified = false;
         std::unique_ptr<const Tensor> inflated;
@@ -2385,16 +2405,15 @@ inline std::optional<Tensor> only(const TensorFile& file, const std::string& pat
 
 }  // namespace detail
 
-/// Read the one tensor of a file of either format.
 inline std::optional<Tensor> load(const std::filesystem::path& path, Failure& failure,
-                                  const ReadOptions& options = {}) {
+                                  const ReadOptions& options) {
     failure.reset();
     detail::InputFile file;
     if (!file.open(path, failure)) return std::nullopt;
     unsigned char head[4096];  // a small file is read in one call
     const bool is_small = file.size() < sizeof head;
     const std::size_t enough =
-        is_small ? static_cast<std::size_t>(file.size()) : detail::v1_header_size;
+        is_small ? static_cast<std::size_t>(file.size()) : detail::directory_end(1);
     const std::optional<std::size_t> found =
         file.read(head, is_small ? sizeof head : enough, enough, failure);
     if (!found) return std::nullopt;
@@ -2405,9 +2424,20 @@ inline std::optional<Tensor> load(const std::filesystem::path& path, Failure& fa
     }
     if (*found < 4 || std::memcmp(head, detail::tsr4_magic, 4) != 0)
         return detail::load_v1(file, head, *found, options, failure);
-    std::optional<TensorFile> tensors = TensorFile::open(path, failure, options);
+    // Header and directory first: nothing is read, or allocated, that they do not describe.
+    detail::Report report(file.path(), failure);
+    const Layout layout = detail::check_layout(head, *found, file.size(), options, report);
+    if (failure.kind == Failure::Kind::Format) return std::nullopt;
+    std::optional<TensorFile> tensors;
+    if (!failure && layout.tensors.size() == 1) {
+        std::optional<detail::Storage> storage =
+            detail::Storage::read(file, head, *found, layout.end(), failure);
+        if (storage) tensors = TensorFile::make(std::move(*storage), file.path(), failure, options);
+    } else {
+        tensors = TensorFile::open(path, failure, options);  // which has more
+    }
     if (!tensors) return std::nullopt;
-    return detail::only(*tensors, detail::text_of(path), failure);
+    return detail::only(*tensors, file.path(), failure);
 }
 
 /// Read the one tensor of a file of either format that is in memory.
