@@ -343,6 +343,13 @@ def test_corrupted_again(format: Format) -> None:
 
 WHOLE = tsr.dumps([np.arange(3, dtype=np.int8), np.ones(2, "<f2")], format="tsr4", compress=True)
 
+
+def broken_clause(data: bytes) -> str:
+    """Give the clause that bytes break, or nothing if they are valid, as damaged ones can be."""
+    found = reference("tsr4", data)
+    return found[1] if found[:1] == ("refused",) else ""
+
+
 HAPPENINGS: dict[str, Callable[[bytes], bool]] = {
     "a bit": lambda data: (
         len(data) == len(WHOLE)
@@ -353,10 +360,10 @@ HAPPENINGS: dict[str, Callable[[bytes], bool]] = {
     "an addition": lambda data: data.startswith(WHOLE),
     "the entries swapped": lambda data: data[128:256] == WHOLE[192:256] + WHOLE[128:192],
     "a field under a right CRC": lambda data: (
-        data[44:] == WHOLE[44:] and reference("tsr4", data)[1] not in ("T4-MAGIC-1", "T4-CRC-1")
+        data[44:] == WHOLE[44:] and broken_clause(data) not in ("", "T4-MAGIC-1", "T4-CRC-1")
     ),
     "another stream": lambda data: (
-        data[256:] != WHOLE[256:] and reference("tsr4", data)[1].startswith("T4-ZLIB")
+        data[256:] != WHOLE[256:] and broken_clause(data).startswith("T4-ZLIB")
     ),
 }
 
