@@ -12,6 +12,7 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <random>
 #include <string>
 #include <tsr/tsr.hpp>
 #include <vector>
@@ -177,8 +178,10 @@ inline Bytes zlib_file() {
 class Folder {
 public:
     Folder() {
-        std::string name = (std::filesystem::temp_directory_path() / "tsr-XXXXXX").string();
-        path_ = ::mkdtemp(name.data());
+        std::random_device random;
+        do {
+            path_ = std::filesystem::temp_directory_path() / ("tsr-" + std::to_string(random()));
+        } while (!std::filesystem::create_directory(path_));
     }
     ~Folder() { std::filesystem::remove_all(path_); }
     Folder(const Folder&) = delete;

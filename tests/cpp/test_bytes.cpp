@@ -624,6 +624,8 @@ TEST_CASE("TSR4: streams that are broken, long, short or cut are told apart") {
     CHECK_TEXT(found(cut, 2), start + "one cut after 2 bytes" + end + "3]");
     const Bytes empty = patched(Bytes(file.begin(), file.begin() + 371), 256 + 52, std::int64_t{0});
     CHECK_TEXT(found(empty, 2), start + "one cut after 0 bytes" + end + "3]");
+    const Bytes one_behind = patched(joined(file, {0}), 256 + 52, std::int64_t{14});
+    CHECK_TEXT(found(one_behind, 2), start + "1 bytes behind its end" + end + "3]");
     const Bytes behind = patched(joined(file, {0, 0}), 256 + 52, std::int64_t{15});
     CHECK_TEXT(found(behind, 2), start + "2 bytes behind its end" + end + "3]");
 }

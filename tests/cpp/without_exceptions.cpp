@@ -3,6 +3,7 @@
 
 #include <cstdio>
 #include <filesystem>
+#include <random>
 #include <string>
 #include <tsr/tsr.hpp>
 #include <vector>
@@ -44,7 +45,7 @@ int main() {
     check(tsr::parse_header(file->data(), 64, failure).has_value(), "a header is parsed");
     check(tsr::build_header(tsr::DType::INT8, {2}, failure).has_value(), "a header is built");
     const std::filesystem::path path = std::filesystem::temp_directory_path() /
-                                       ("tsr-" + std::to_string(::getpid()) + ".tsr");
+                                       ("tsr-" + std::to_string(std::random_device()()) + ".tsr");
     const tsr::WriteOptions options{tsr::Format::TSR4};
     check(tsr::save(path, std::vector<tsr::TensorView>{view, view}, failure, options),
           "a file is written");
