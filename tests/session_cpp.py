@@ -161,14 +161,21 @@ class CppSession:
     workspace : Path
     script : path
     session_id : str
+    prefix : tuple of str
+        A command that runs the driver.
     """
 
     def __init__(
-        self, driver: Path, workspace: Path, script: Path | str, session_id: str = "s"
+        self,
+        driver: Path,
+        workspace: Path,
+        script: Path | str,
+        session_id: str = "s",
+        prefix: tuple[str, ...] = (),
     ) -> None:
         self.path = workspace / "python_session" / f"tr_session_{session_id}"
         self.process = subprocess.Popen(
-            [driver], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            [*prefix, driver], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
             env=client_environment(workspace), start_new_session=True, encoding="utf-8",
             errors="surrogatepass",
         )  # fmt: skip
@@ -205,10 +212,14 @@ class CppSession:
 
 @contextmanager
 def a_client(
-    driver: Path, workspace: Path, script: Path | str, session_id: str = "s"
+    driver: Path,
+    workspace: Path,
+    script: Path | str,
+    session_id: str = "s",
+    prefix: tuple[str, ...] = (),
 ) -> Iterator[CppSession]:
     """Give a client, which has to end well."""
-    client = CppSession(driver, workspace, script, session_id)
+    client = CppSession(driver, workspace, script, session_id, prefix)
     try:
         yield client
     except BaseException:

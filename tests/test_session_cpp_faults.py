@@ -22,7 +22,9 @@ from session.survey import LIVE, survey
 from tests import originals
 from tests.session_cpp import PATIENCE_MS, CppError, CppSession, a_client, build_programs, driver_of
 from tests.session_workers import (
+    NAMESPACE,
     a_workspace,
+    can_run,
     do,
     eventually,
     is_running,
@@ -534,6 +536,38 @@ def test_directory_removed(session: CppSession) -> None:
     with raises("(WorkerDied|SessionError)"):
         fetch(session, "echo x")
     assert_restarts(session)
+
+
+def test_directory_full(driver: Path, tmp_path: Path) -> None:
+    """A full directory is an error that says so, at either end; with room again all goes on."""
+    mount = tmp_path / "full"
+    mount.mkdir()
+    enter = (*NAMESPACE, "--mount", "sh", "-c")
+    command = f"mount -t tmpfs -o size=6m tmpfs '{mount}' && "
+    if not can_run(*enter, f"{command} true"):
+        pytest.skip("needs a mount namespace of its own")
+    script = write_worker(tmp_path, f"filler = {str(mount / 'filler')!r}")
+    fill = do("""
+        try:
+            with open(filler, 'ab', buffering=0) as file:
+                while True: file.write(bytes(4096))
+        except OSError: os.truncate(filler, os.path.getsize(filler) - (1 << 16))
+        """)
+    prefix = (*enter, f'{command} exec "$@"', "sh")
+    with a_client(driver, mount, script, prefix=prefix) as session:
+        session("start")
+        session("tensor", "x", "float32", str(1 << 18), 1)
+        fetch(session, fill)
+        with raises("SystemError", "No space left on device"):
+            session("send", "x", "input")
+        with raises("SystemError", "No space left on device"):
+            fetch(session, "echo " + "x" * (1 << 17))
+        folder = "os.listdir(self._service.mailbox.path)"
+        listed = fetch(session, do(f"self.write_response('', ' '.join({folder}))"))
+        assert sorted(listed.split()) == [".lock", "status.txt"]
+        fetch(session, do("os.remove(filler)"))
+        session("calculate", "y", PATIENCE_MS, "double", "x")
+        assert session("show", "y").endswith(" 2 2")
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 // PythonSession: see tech_renaissance/utils/python_session.h.
 #include "tech_renaissance/utils/python_session.h"
 
-#include <array>
+#include <atomic>
 #include <chrono>
 #include <exception>
 #include <filesystem>
@@ -112,7 +112,7 @@ public:
         connection_.end();
         connection_.start(script_, session_id_, workspace_);
         forget();
-        is_original_.reset();
+        whose_ = Whose::Unknown;
         token_ = make_token();
     }
 
@@ -209,7 +209,7 @@ public:
             throw SessionBusy("session '" + session_id_ + "': '" + pending_->command +
                               "' is not answered yet");
         }
-        if (!is_original_) has_said_a_word();
+        if (whose_ == Whose::Unknown) has_said_a_word();
         request.id = token_ + "-" + std::to_string(++serial_);
         forget();
         set_pending(std::move(request));
@@ -320,7 +320,7 @@ private:
     void ask_to_exit() {
         try {
             const std::shared_ptr<Mailbox> mailbox = connection_.mailbox();
-            if (is_original_.value_or(false) && mailbox->has(file::request)) {
+            if (whose_ == Whose::Original && mailbox->has(file::request)) {
                 // With the request it works on it would remove this one.
                 mailbox->put(file::status, "exit");
             } else {
@@ -333,7 +333,7 @@ private:
     // What of its tensors a request was answered without, or is not waited for any more. The
     // original's worker removes them itself, and ends where one is missing.
     void discard() noexcept {
-        if (!is_original_.value_or(false)) {
+        if (whose_ != Whose::Original) {
             try {
                 for (const std::string& tag : tags_) connection_.mailbox()->remove_tensor(tag);
             } catch (const TRException&) {  // there is no worker any more
@@ -383,7 +383,7 @@ private:
             if (is_free || response.id == pending_->id) {
                 // None can have taken its place: no request came after it.
                 mailbox->remove(file::response);
-                if (response.is_original && !is_original_.value_or(false)) learn(true);
+                if (response.is_original && whose_ != Whose::Original) learn(true);
                 set_pending({});
                 answered_ = std::move(response);
                 return true;
@@ -397,7 +397,7 @@ private:
     bool post() {
         if (!pending_ || is_posted_) return true;
         const std::shared_ptr<Mailbox> mailbox = connection_.mailbox();
-        if (is_original_.value_or(false)) {
+        if (whose_ == Whose::Original) {
             // It removes a request once it has answered it, whichever is there by then. So it has
             // to be free; and without ids, what it has answered until then is somebody else's.
             const bool is_free = !mailbox->has(file::request);
@@ -411,7 +411,7 @@ private:
 
     std::string encode(const Mailbox& mailbox, const Request& request) const {
         std::optional<std::string> params;
-        if (is_original_.value_or(true)) {
+        if (whose_ != Whose::Ours) {
             // Of tensors it splits the names at commas only.
             std::string joined;
             bool are_tensors = true;
@@ -487,13 +487,13 @@ private:
     bool has_said_a_word() {
         const std::optional<std::string> word = status();
         if (!word || word->empty()) return false;
-        if (!is_original_) learn(*word == "running");
+        if (whose_ == Whose::Unknown) learn(*word == "running");
         return true;
     }
 
     // Ours moves all its files to their places.
     void learn(bool is_original) {
-        is_original_ = is_original;
+        whose_ = is_original ? Whose::Original : Whose::Ours;
         connection_.expect(is_original);
     }
 
@@ -511,8 +511,9 @@ private:
     std::optional<Progress> reported_;
     // Of the tensors of the exchange that is under way.
     std::vector<std::string> tags_;
-    // Whether the worker is an original one; nothing until it has said something.
-    std::optional<bool> is_original_;
+    // Whose worker it is, which its first word tells; read by who has no turn, too.
+    enum class Whose { Unknown, Ours, Original };
+    std::atomic<Whose> whose_{Whose::Unknown};
     bool is_overdue_ = false;
     bool is_posted_ = true;
     std::string token_;
