@@ -12,29 +12,24 @@ namespace {
 
 tsr::DType their(DType dtype) {
     switch (dtype) {
-        case DType::INT8:
-            return tsr::DType::INT8;
-        case DType::INT32:
-            return tsr::DType::INT32;
-        default:
-            return tsr::DType::FP32;
+        case DType::INT8: return tsr::DType::INT8;
+        case DType::INT32: return tsr::DType::INT32;
+        default: return tsr::DType::FP32;
     }
 }
 
 DType our(tsr::DType dtype) {
     switch (dtype) {
-        case tsr::DType::FP32:
-            return DType::FP32;
-        case tsr::DType::INT8:
-            return DType::INT8;
-        case tsr::DType::INT32:
-            return DType::INT32;
-        default:
-            throw UnsupportedError("dtype: got FP16, expected FP32, INT8 or INT32");
+        case tsr::DType::FP32: return DType::FP32;
+        case tsr::DType::INT8: return DType::INT8;
+        case tsr::DType::INT32: return DType::INT32;
+        default: throw UnsupportedError("dtype: got FP16, expected FP32, INT8 or INT32");
     }
 }
 
-tsr::Shape their(const Shape& shape) { return {shape.begin(), shape.end()}; }
+tsr::Shape their(const Shape& shape) {
+    return {shape.begin(), shape.end()};
+}
 
 Shape our(const tsr::Shape& shape) {
     return Shape(std::vector<std::int64_t>(shape.begin(), shape.end()));
@@ -63,8 +58,8 @@ auto translated(const std::string& path, Action action) {
 }  // namespace
 
 Header header_of(const Tensor& tensor) {
-    return translated("", [&] { return tsr::build_header(their(tensor.dtype()),
-                                                         their(tensor.shape())); });
+    return translated(
+        "", [&] { return tsr::build_header(their(tensor.dtype()), their(tensor.shape())); });
 }
 
 Tensor parse(void* data, std::size_t size, std::shared_ptr<const void> owner) {

@@ -124,9 +124,13 @@ Connection::Wait::Wait(Connection& connection, int timeout_ms, const std::string
     watch_.reset();
 }
 
-bool Connection::Wait::has_ended() const { return may_have_ended_ && !process_->is_alive(); }
+bool Connection::Wait::has_ended() const {
+    return may_have_ended_ && !process_->is_alive();
+}
 
-void Connection::Wait::raise_death() const { Connection::raise_death(*process_); }
+void Connection::Wait::raise_death() const {
+    Connection::raise_death(*process_);
+}
 
 void Connection::Wait::sleep() {
     std::optional<std::chrono::nanoseconds> left;

@@ -136,8 +136,8 @@ Directory::Directory(const std::string& path) : path_(path) {
     make_folders(std::filesystem::path(path).parent_path().string());
     while (!descriptor_) {
         if (mkdir(path.c_str(), private_mode) != 0 && errno != EEXIST) raise(path);
-        descriptor_ = Descriptor(
-            ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+        descriptor_ =
+            Descriptor(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
         // Whoever had the session may just have removed it.
         if (!descriptor_ && errno != ENOENT) raise(path);
     }
@@ -148,8 +148,8 @@ Directory::Directory(const std::string& path) : path_(path) {
 }
 
 Directory::Lock Directory::lock(const std::string& name) {
-    Descriptor file(openat(descriptor_.get(), name.c_str(),
-                           O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+    Descriptor file(
+        openat(descriptor_.get(), name.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
     if (!file) {
         if (errno == ENOENT) return Lock::Gone;  // none can be made in a directory that is gone
         raise(path_ + "/" + name);
@@ -169,7 +169,9 @@ void Directory::reclaim() {
     if (fchmod(descriptor_.get(), private_mode) != 0) raise(path_);
 }
 
-std::vector<std::string> Directory::list() const { return names_in(descriptor_.get(), path_); }
+std::vector<std::string> Directory::list() const {
+    return names_in(descriptor_.get(), path_);
+}
 
 bool Directory::remove_itself() {
     if (rmdir(path_.c_str()) == 0) return true;
@@ -212,7 +214,9 @@ bool Directory::rename(const std::string& name, const std::string& to) {
     raise(path_ + "/" + name);
 }
 
-bool Directory::remove(const std::string& name) { return remove_any(descriptor_.get(), name); }
+bool Directory::remove(const std::string& name) {
+    return remove_any(descriptor_.get(), name);
+}
 
 bool Directory::link(const std::string& name, const std::string& to) {
     const int directory = descriptor_.get();
@@ -275,8 +279,7 @@ std::size_t read_bytes(const Descriptor& file, void* data, std::size_t size,
                        const std::string& shown) {
     std::size_t done = 0;
     while (done < size) {
-        const ssize_t result =
-            ::read(file.get(), static_cast<char*>(data) + done, size - done);
+        const ssize_t result = ::read(file.get(), static_cast<char*>(data) + done, size - done);
         if (result < 0) {
             if (errno == EINTR) continue;
             raise(shown);

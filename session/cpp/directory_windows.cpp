@@ -32,7 +32,9 @@ bool is_in_use(DWORD error) {
            error == ERROR_LOCK_VIOLATION;
 }
 
-std::wstring wide(const std::string& path) { return std::filesystem::u8path(path).wstring(); }
+std::wstring wide(const std::string& path) {
+    return std::filesystem::u8path(path).wstring();
+}
 
 // Does something until it succeeds or fails for another reason than that a file is in use.
 template <class Action>
@@ -123,7 +125,9 @@ bool Directory::remove_itself() {
     raise(path_);
 }
 
-void Directory::disown() noexcept { lock_.close(); }
+void Directory::disown() noexcept {
+    lock_.close();
+}
 
 // ------------------------------------------------------------------ files
 
@@ -153,7 +157,8 @@ bool Directory::create(const std::string& name, std::initializer_list<std::strin
 bool Directory::rename(const std::string& name, const std::string& to) {
     const std::wstring from = wide(path_ + "/" + name);
     const std::wstring target = wide(path_ + "/" + to);
-    if (insist([&] { return MoveFileExW(from.c_str(), target.c_str(), MOVEFILE_REPLACE_EXISTING); })) {
+    if (insist(
+            [&] { return MoveFileExW(from.c_str(), target.c_str(), MOVEFILE_REPLACE_EXISTING); })) {
         return true;
     }
     if (is_absence(GetLastError())) return false;
@@ -238,6 +243,8 @@ std::size_t read_bytes(const Descriptor& file, void* data, std::size_t size,
     return done;
 }
 
-std::optional<std::string> memory_folder() { return {}; }
+std::optional<std::string> memory_folder() {
+    return {};
+}
 
 }  // namespace tr

@@ -29,7 +29,9 @@ void prepare() {
     for (ForkAware* member : registry().members) member->before_fork();
 }
 
-void after_in_parent() { registry().mutex.unlock(); }
+void after_in_parent() {
+    registry().mutex.unlock();
+}
 
 void after_in_child() {
     for (ForkAware* member : registry().members) member->in_forked_child();
@@ -39,7 +41,9 @@ void after_in_child() {
 
 }  // namespace
 
-std::mutex& ForkAware::mutex() { return registry().mutex; }
+std::mutex& ForkAware::mutex() {
+    return registry().mutex;
+}
 
 ForkAware::ForkAware() {
 #ifndef _WIN32

@@ -10,9 +10,13 @@ namespace {
 // What is nested deeper is refused, as Python does where its stack would end.
 constexpr std::size_t depth_max = 1000;
 
-bool is_space(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
+bool is_space(char c) {
+    return c == ' ' || c == '\t' || c == '\n' || c == '\r';
+}
 
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
+bool is_digit(char c) {
+    return c >= '0' && c <= '9';
+}
 
 void append_code_point(std::string& text, std::uint32_t code) {
     const auto byte = [&text](std::uint32_t value) { text += static_cast<char>(value); };
@@ -39,7 +43,7 @@ std::size_t character_length(std::string_view data, bool surrogates) {
     const unsigned lead = at(0);
     if (lead < 0x80) return 1;
     std::size_t length = 0;
-    unsigned low = 0x80;  // of the second byte: no longer form than needed, no surrogate,
+    unsigned low = 0x80;   // of the second byte: no longer form than needed, no surrogate,
     unsigned high = 0xBF;  // nothing beyond the last code point
     if (lead >= 0xC2 && lead <= 0xDF) {
         length = 2;
@@ -281,7 +285,9 @@ private:
 
 }  // namespace
 
-Outcome read(std::string_view document, Fields& fields) { return Reader(document).read(fields); }
+Outcome read(std::string_view document, Fields& fields) {
+    return Reader(document).read(fields);
+}
 
 bool is_utf8(std::string_view data, bool surrogates) {
     while (!data.empty()) {

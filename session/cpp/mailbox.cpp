@@ -30,7 +30,9 @@ bool is_name(std::string_view name) {
            name.find_first_not_of(name_characters) == name.npos;
 }
 
-std::string tensor_file(const std::string& tag) { return tag + ".tsr"; }
+std::string tensor_file(const std::string& tag) {
+    return tag + ".tsr";
+}
 
 std::string_view bytes_of(const void* data, std::size_t size) {
     return {static_cast<const char*>(data), size};
@@ -84,10 +86,8 @@ std::shared_ptr<Mailbox> Mailbox::open_locked(const std::string& path) {
     while (true) {
         const std::shared_ptr<Mailbox> mailbox(new Mailbox(path));
         switch (mailbox->directory_.lock(file::lock)) {
-            case Directory::Lock::Taken:
-                return mailbox;
-            case Directory::Lock::Gone:
-                break;
+            case Directory::Lock::Taken: return mailbox;
+            case Directory::Lock::Gone: break;
             case Directory::Lock::Busy:
                 if (std::chrono::steady_clock::now() > deadline) {
                     throw SessionBusy(path + ": another client has this session");
@@ -164,13 +164,14 @@ bool Mailbox::has_tensor(const std::string& tag) const {
     return is_name(tag) && has(tensor_file(tag));
 }
 
-void Mailbox::remove_tensor(const std::string& tag) { directory_.remove(tensor_file(tag)); }
+void Mailbox::remove_tensor(const std::string& tag) {
+    directory_.remove(tensor_file(tag));
+}
 
 void Mailbox::put_tensor(const std::string& tag, const Tensor& tensor) {
     const codec::Header header = codec::header_of(tensor);
-    if (tensor.nbytes() >= pooled_bytes && outgoing_.write(header, tensor, [&](const auto& file) {
-            name(file, tensor_file(tag));
-        })) {
+    if (tensor.nbytes() >= pooled_bytes &&
+        outgoing_.write(header, tensor, [&](const auto& file) { name(file, tensor_file(tag)); })) {
         return;
     }
     const std::string temporary = private_name("tmp");

@@ -76,8 +76,7 @@ json::Fields load(std::string_view data) {
     if (!json::is_utf8(data)) throw MessageError("a message that is no UTF-8: " + shown(data));
     json::Fields fields;
     switch (json::read(data, fields)) {
-        case json::Outcome::Object:
-            break;
+        case json::Outcome::Object: break;
         case json::Outcome::NoObject:
             throw MessageError("a message that is no object: " + shown(data));
         case json::Outcome::NoJson:

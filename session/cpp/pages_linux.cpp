@@ -59,7 +59,9 @@ struct stat status_of(const Descriptor& file) {
     return status;
 }
 
-bool lock_exclusively(const Descriptor& file) { return flock(file.get(), LOCK_EX | LOCK_NB) == 0; }
+bool lock_exclusively(const Descriptor& file) {
+    return flock(file.get(), LOCK_EX | LOCK_NB) == 0;
+}
 
 void lock_shared(const Descriptor& file) {
     while (flock(file.get(), LOCK_SH) != 0) {
@@ -115,7 +117,9 @@ Outgoing::Outgoing(Directory& directory) : directory_(directory) {}
 
 Outgoing::~Outgoing() = default;
 
-void Outgoing::close() noexcept { files_.clear(); }
+void Outgoing::close() noexcept {
+    files_.clear();
+}
 
 bool Outgoing::write(const codec::Header& header, const Tensor& tensor,
                      const std::function<void(const std::string&)>& publish) {
@@ -232,7 +236,9 @@ private:
 
 Incoming::Incoming() = default;
 
-Incoming::~Incoming() { close(); }
+Incoming::~Incoming() {
+    close();
+}
 
 std::optional<Tensor> Incoming::map(OpenFile& file) {
     const auto size = static_cast<std::size_t>(file.size);

@@ -22,7 +22,9 @@ Incoming::Incoming() = default;
 
 Incoming::~Incoming() = default;
 
-std::optional<Tensor> Incoming::map(OpenFile&) { return {}; }
+std::optional<Tensor> Incoming::map(OpenFile&) {
+    return {};
+}
 
 void Incoming::close() noexcept {}
 

@@ -27,8 +27,8 @@ public:
     // script: the Python script to run; "default" is the worker of the Python package.
     // session_id: its argument.
     // workspace: where it finds its session.
-    Process(const std::string& script, const std::string& session_id,
-            const std::string& workspace, Show show);
+    Process(const std::string& script, const std::string& session_id, const std::string& workspace,
+            Show show);
     // Ends it.
     ~Process();
 
@@ -59,8 +59,7 @@ private:
 std::string interpreter();
 
 // What it is called with. Raises WorkerStartError where there is no such script.
-std::vector<std::string> worker_arguments(const std::string& script,
-                                          const std::string& session_id);
+std::vector<std::string> worker_arguments(const std::string& script, const std::string& session_id);
 
 }  // namespace tr
 

@@ -127,9 +127,8 @@ public:
 
     pid_t spawn(std::vector<std::string> arguments, std::vector<std::string> settings) const {
         pid_t process = 0;
-        const int error =
-            posix_spawnp(&process, arguments[0].c_str(), &actions_, &attributes_,
-                         pointers_to(arguments).data(), pointers_to(settings).data());
+        const int error = posix_spawnp(&process, arguments[0].c_str(), &actions_, &attributes_,
+                                       pointers_to(arguments).data(), pointers_to(settings).data());
         if (error != 0) raise("cannot start " + arguments[0], error);
         return process;
     }
@@ -200,8 +199,8 @@ Process::Process(const std::string& script, const std::string& session_id,
     Pipe printed = make_pipe();
     // The end that this process reads never blocks.
     fcntl(printed.read.get(), F_SETFL, O_NONBLOCK);
-    system.pid = Setup(printed.write).spawn(worker_arguments(script, session_id),
-                                            environment(workspace));
+    system.pid =
+        Setup(printed.write).spawn(worker_arguments(script, session_id), environment(workspace));
     system.pipe = std::move(printed.read);
     printed.write.close();
     system.pidfd = open_pidfd(system.pid);

@@ -29,9 +29,13 @@ constexpr UINT killed_status = 1;
     throw WorkerStartError(what + ": " + code.message());
 }
 
-std::wstring wide(const std::string& text) { return std::filesystem::u8path(text).wstring(); }
+std::wstring wide(const std::string& text) {
+    return std::filesystem::u8path(text).wstring();
+}
 
-Descriptor held(HANDLE handle) { return Descriptor(reinterpret_cast<std::intptr_t>(handle)); }
+Descriptor held(HANDLE handle) {
+    return Descriptor(reinterpret_cast<std::intptr_t>(handle));
+}
 
 // An argument as the C library of the worker splits the line again.
 std::wstring quoted(const std::wstring& argument) {

@@ -58,7 +58,9 @@ std::string what_it_wrote(const std::string& output) {
     return "; the last it wrote:\n" + output.substr(0, end + 1);
 }
 
-std::vector<Tensor> several(std::initializer_list<Tensor> tensors) { return tensors; }
+std::vector<Tensor> several(std::initializer_list<Tensor> tensors) {
+    return tensors;
+}
 
 }  // namespace
 
@@ -91,11 +93,11 @@ public:
            const std::string& workspace)
         : script_(script),
           session_id_(check_name("session id", session_id)),
-          workspace_(std::filesystem::absolute(std::filesystem::u8path(
-                                                   workspace.empty() ? default_workspace()
-                                                                     : workspace))
-                         .lexically_normal()
-                         .u8string()),
+          workspace_(
+              std::filesystem::absolute(
+                  std::filesystem::u8path(workspace.empty() ? default_workspace() : workspace))
+                  .lexically_normal()
+                  .u8string()),
           connection_(is_quiet) {}
 
     const std::string& session_id() const noexcept { return session_id_; }
@@ -252,9 +254,9 @@ public:
         const Turn turn(connection_.turn());
         wait(timeout_ms);
         if (is_one && answered_->tensors.size() > 1) {
-            throw WorkerError(answered_->command,
-                              "it answered " + std::to_string(answered_->tensors.size()) +
-                                  " tensors, which wait_for_tensors takes");
+            throw WorkerError(answered_->command, "it answered " +
+                                                      std::to_string(answered_->tensors.size()) +
+                                                      " tensors, which wait_for_tensors takes");
         }
         const Response response = take_response(timeout_ms);
         text_of(response);
@@ -301,8 +303,7 @@ private:
         Exchange(const Exchange&) = delete;
         Exchange& operator=(const Exchange&) = delete;
         ~Exchange() {
-            const bool is_new =
-                client_.id_ != before_ || (client_.answered_ && !was_answered_);
+            const bool is_new = client_.id_ != before_ || (client_.answered_ && !was_answered_);
             if (is_new && std::uncaught_exceptions() > exceptions_) client_.forget();
             client_.discard();
             tags_.swap(client_.tags_);
@@ -378,8 +379,8 @@ private:
             }
             // An id is optional; a response with neither it nor a command is to what is no
             // request.
-            const bool is_free =
-                response.is_original || (!response.command.empty() && response.id.empty());
+            const bool is_free = response.is_original ||
+                                 (!response.command.empty() && response.id.empty());
             if (is_free || response.id == pending_->id) {
                 // None can have taken its place: no request came after it.
                 mailbox->remove(file::response);
@@ -423,8 +424,8 @@ private:
         }
         std::string data = encode_request(request, now(), params);
         if (data.size() > message_max) {
-            throw MessageError("a request of " + std::to_string(data.size()) +
-                               " bytes, expected " + std::to_string(message_max) + " at most");
+            throw MessageError("a request of " + std::to_string(data.size()) + " bytes, expected " +
+                               std::to_string(message_max) + " at most");
         }
         return data;
     }
@@ -470,8 +471,7 @@ private:
         for (const std::string& name : names) {
             std::optional<Tensor> tensor = mailbox->take_tensor(name);
             if (!tensor) {
-                throw WorkerError(response.command,
-                                  "it names a tensor that is not there: " + name);
+                throw WorkerError(response.command, "it names a tensor that is not there: " + name);
             }
             tensors.push_back(std::move(*tensor));
         }
@@ -543,7 +543,9 @@ PythonSession& PythonSession::operator=(PythonSession&& other) noexcept {
     return *this;
 }
 
-void PythonSession::start() { client_->start(); }
+void PythonSession::start() {
+    client_->start();
+}
 
 void PythonSession::restart(int timeout_ms) {
     client_->end();
@@ -551,49 +553,71 @@ void PythonSession::restart(int timeout_ms) {
     client_->wait_until_ready(timeout_ms);
 }
 
-bool PythonSession::is_alive() const { return client_->is_alive(); }
+bool PythonSession::is_alive() const {
+    return client_->is_alive();
+}
 
 bool PythonSession::please_exit(int timeout_ms, bool ensure) {
     return client_->please_exit(timeout_ms, ensure);
 }
 
-void PythonSession::terminate() { client_->end(); }
+void PythonSession::terminate() {
+    client_->end();
+}
 
 bool PythonSession::join(int timeout_ms) {
     const std::shared_ptr<Process> process = client_->connection().process();
     return !process || process->wait(for_ever_at_0(timeout_ms));
 }
 
-const std::string& PythonSession::session_id() const noexcept { return client_->session_id(); }
+const std::string& PythonSession::session_id() const noexcept {
+    return client_->session_id();
+}
 
-std::string PythonSession::session_dir() const { return client_->session_dir(); }
+std::string PythonSession::session_dir() const {
+    return client_->session_dir();
+}
 
 void PythonSession::set_quiet_mode(bool quiet_mode) {
     client_->connection().set_quiet(quiet_mode);
 }
 
-bool PythonSession::is_ready() { return client_->is_ready(); }
+bool PythonSession::is_ready() {
+    return client_->is_ready();
+}
 
-bool PythonSession::is_busy() { return client_->is_busy(); }
+bool PythonSession::is_busy() {
+    return client_->is_busy();
+}
 
 bool PythonSession::wait_until_ready(int timeout_ms) {
     client_->wait_until_ready(timeout_ms);
     return true;
 }
 
-bool PythonSession::wait_until_ok(int timeout_ms) { return client_->wait_until_ok(timeout_ms); }
+bool PythonSession::wait_until_ok(int timeout_ms) {
+    return client_->wait_until_ok(timeout_ms);
+}
 
-bool PythonSession::new_response() { return client_->new_response(); }
+bool PythonSession::new_response() {
+    return client_->new_response();
+}
 
-std::optional<Progress> PythonSession::progress() { return client_->progress(); }
+std::optional<Progress> PythonSession::progress() {
+    return client_->progress();
+}
 
 void PythonSession::on_progress(std::function<void(const Progress&)> callback) {
     client_->on_progress(std::move(callback));
 }
 
-void PythonSession::send_request(const std::string& message) { client_->send_request(message); }
+void PythonSession::send_request(const std::string& message) {
+    client_->send_request(message);
+}
 
-std::optional<std::string> PythonSession::read_response() { return client_->read_response(); }
+std::optional<std::string> PythonSession::read_response() {
+    return client_->read_response();
+}
 
 std::string PythonSession::wait_for_response(int timeout_ms) {
     return client_->wait_for_response(timeout_ms);

@@ -43,12 +43,9 @@ void fill(Tensor& tensor, double value) {
 template <class Action>
 auto with_type(DType dtype, Action action) {
     switch (dtype) {
-        case DType::INT8:
-            return action(static_cast<std::int8_t*>(nullptr));
-        case DType::INT32:
-            return action(static_cast<std::int32_t*>(nullptr));
-        default:
-            return action(static_cast<float*>(nullptr));
+        case DType::INT8: return action(static_cast<std::int8_t*>(nullptr));
+        case DType::INT32: return action(static_cast<std::int32_t*>(nullptr));
+        default: return action(static_cast<float*>(nullptr));
     }
 }
 
@@ -83,10 +80,10 @@ private:
         const std::int64_t step = size > 0 ? count / size : 0;
         // Rows stand below each other, those of more dimensions with a line between.
         const bool is_innermost = dimension + 1 == shape_.rank();
-        const std::string separator =
-            is_innermost ? ", "
-                         : "," + std::string(shape_.rank() - dimension - 1, '\n') +
-                               std::string(dimension + 1, ' ');
+        const std::string separator = is_innermost
+                                          ? ", "
+                                          : "," + std::string(shape_.rank() - dimension - 1, '\n') +
+                                                std::string(dimension + 1, ' ');
         stream_ << '[';
         for (std::int64_t i = 0; i < size; ++i) {
             if (i > 0) stream_ << separator;
@@ -108,16 +105,15 @@ private:
 
 // ------------------------------------------------------------------ dtypes and shapes
 
-std::size_t itemsize(DType dtype) noexcept { return dtype == DType::INT8 ? 1 : 4; }
+std::size_t itemsize(DType dtype) noexcept {
+    return dtype == DType::INT8 ? 1 : 4;
+}
 
 const char* name(DType dtype) noexcept {
     switch (dtype) {
-        case DType::INT8:
-            return "INT8";
-        case DType::INT32:
-            return "INT32";
-        default:
-            return "FP32";
+        case DType::INT8: return "INT8";
+        case DType::INT32: return "INT32";
+        default: return "FP32";
     }
 }
 
@@ -194,16 +190,15 @@ Tensor Tensor::ones(const Shape& shape, DType dtype, Device device) {
 
 Tensor Tensor::full(const Shape& shape, double value, DType dtype, Device device) {
     Tensor tensor = empty(shape, dtype, device);
-    with_type(dtype, [&](auto* type) {
-        fill<std::remove_pointer_t<decltype(type)>>(tensor, value);
-    });
+    with_type(dtype,
+              [&](auto* type) { fill<std::remove_pointer_t<decltype(type)>>(tensor, value); });
     return tensor;
 }
 
 Tensor Tensor::copy_of(const void* elements, std::size_t count, const Shape& shape, DType dtype) {
     if (count != static_cast<std::size_t>(shape.numel())) {
-        throw UnsupportedError("shape: got " + shape.to_string() + " for " +
-                               std::to_string(count) + " elements");
+        throw UnsupportedError("shape: got " + shape.to_string() + " for " + std::to_string(count) +
+                               " elements");
     }
     Tensor tensor = empty(shape, dtype, CPU);
     if (count > 0) std::memcpy(tensor.elements_, elements, tensor.nbytes());
@@ -233,15 +228,14 @@ void Tensor::check_dtype(DType dtype) const {
 
 std::size_t Tensor::offset(const std::int64_t* indices, std::size_t count) const {
     if (count != shape_.rank()) {
-        throw UnsupportedError("index: got " + std::to_string(count) +
-                               " numbers for a tensor of " + shape_.to_string());
+        throw UnsupportedError("index: got " + std::to_string(count) + " numbers for a tensor of " +
+                               shape_.to_string());
     }
     std::int64_t offset = 0;
     for (std::size_t i = 0; i < count; ++i) {
         if (indices[i] < 0 || indices[i] >= shape_[i]) {
-            throw UnsupportedError("index: got " + std::to_string(indices[i]) +
-                                   " in dimension " + std::to_string(i) + " of " +
-                                   shape_.to_string());
+            throw UnsupportedError("index: got " + std::to_string(indices[i]) + " in dimension " +
+                                   std::to_string(i) + " of " + shape_.to_string());
         }
         offset = offset * shape_[i] + indices[i];
     }
@@ -267,8 +261,12 @@ void Tensor::print(const std::string& title) const {
               << to_string() << std::endl;
 }
 
-Tensor Tensor::from_tsr(const std::string& path) { return codec::load(path); }
+Tensor Tensor::from_tsr(const std::string& path) {
+    return codec::load(path);
+}
 
-void Tensor::to_tsr(const std::string& path) const { codec::save(path, *this); }
+void Tensor::to_tsr(const std::string& path) const {
+    codec::save(path, *this);
+}
 
 }  // namespace tr

@@ -83,8 +83,7 @@ bool Watch::wait(std::optional<std::chrono::nanoseconds> timeout) {
     if (process_ == -1) {
         std::this_thread::sleep_for(limit);
     } else {
-        WaitForSingleObject(reinterpret_cast<HANDLE>(process_),
-                            static_cast<DWORD>(limit.count()));
+        WaitForSingleObject(reinterpret_cast<HANDLE>(process_), static_cast<DWORD>(limit.count()));
     }
     return true;
 #else

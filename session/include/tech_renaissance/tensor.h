@@ -164,8 +164,7 @@ public:
     void to_tsr(const std::string& path) const;
 
 private:
-    static Tensor copy_of(const void* elements, std::size_t count, const Shape& shape,
-                          DType dtype);
+    static Tensor copy_of(const void* elements, std::size_t count, const Shape& shape, DType dtype);
     void check_dtype(DType dtype) const;
     std::size_t offset(const std::int64_t* indices, std::size_t count) const;
 

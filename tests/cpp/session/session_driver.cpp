@@ -120,12 +120,9 @@ std::string type_of(const std::exception& error) {
 template <class Action>
 auto with_elements(const Tensor& tensor, Action action) {
     switch (tensor.dtype()) {
-        case tr::DType::INT8:
-            return action(tensor.data_ptr<std::int8_t>());
-        case tr::DType::INT32:
-            return action(tensor.data_ptr<std::int32_t>());
-        default:
-            return action(tensor.data_ptr<float>());
+        case tr::DType::INT8: return action(tensor.data_ptr<std::int8_t>());
+        case tr::DType::INT32: return action(tensor.data_ptr<std::int32_t>());
+        default: return action(tensor.data_ptr<float>());
     }
 }
 
@@ -168,9 +165,8 @@ private:
 
     std::string make_tensor(Words& words) {
         const std::string name = words.next();
-        const std::map<std::string, tr::DType> dtypes = {{"float32", tr::DType::FP32},
-                                                         {"int8", tr::DType::INT8},
-                                                         {"int32", tr::DType::INT32}};
+        const std::map<std::string, tr::DType> dtypes = {
+            {"float32", tr::DType::FP32}, {"int8", tr::DType::INT8}, {"int32", tr::DType::INT32}};
         const tr::DType dtype = dtypes.at(words.next());
         std::vector<std::int64_t> sizes;
         std::istringstream shape(words.next());
@@ -196,8 +192,7 @@ private:
 
     std::string set(Words& words) {
         Tensor& tensor = tensors_.at(words.next());
-        const Tensor filled =
-            Tensor::full(tensor.shape(), std::stod(words.next()), tensor.dtype());
+        const Tensor filled = Tensor::full(tensor.shape(), std::stod(words.next()), tensor.dtype());
         std::memcpy(tensor.data(), filled.data(), tensor.nbytes());
         return "";
     }

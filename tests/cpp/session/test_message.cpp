@@ -117,17 +117,18 @@ TEST_CASE("texts are written as JSON and read again") {
 }
 
 TEST_CASE("what is no UTF-8 is refused") {
-    for (const char* bytes :
-         {"\xff", "\x80", "\xc0\x80", "\xc1\xbf", "\xe0\x9f\xbf", "\xed\xa0\x80", "\xf0\x8f\xbf\xbf",
-          "\xf4\x90\x80\x80", "\xf5\x80\x80\x80", "\xc3", "\xe2\x82", "\xf0\x9f\x98", "\xc3\x28"}) {
+    for (const char* bytes : {"\xff", "\x80", "\xc0\x80", "\xc1\xbf", "\xe0\x9f\xbf",
+                              "\xed\xa0\x80", "\xf0\x8f\xbf\xbf", "\xf4\x90\x80\x80",
+                              "\xf5\x80\x80\x80", "\xc3", "\xe2\x82", "\xf0\x9f\x98", "\xc3\x28"}) {
         CAPTURE(bytes);
         CHECK_FALSE(tr::json::is_utf8(bytes));
         CHECK(error_of("{\"result\": \""s + bytes + "\"}").rfind("a message that is no UTF-8", 0) ==
               0);
     }
     CHECK(tr::json::is_utf8("\xed\xa0\x80", true));
-    CHECK(tr::json::is_utf8("\x7f\xc2\x80\xdf\xbf\xe0\xa0\x80\xef\xbf\xbf\xf0\x90\x80\x80\xf4\x8f"
-                            "\xbf\xbf"));
+    CHECK(
+        tr::json::is_utf8("\x7f\xc2\x80\xdf\xbf\xe0\xa0\x80\xef\xbf\xbf\xf0\x90\x80\x80\xf4\x8f"
+                          "\xbf\xbf"));
     CHECK_THROWS_AS(tr::encode_request({"echo", "\xff", ""}, 0, {}), MessageError);
 }
 
@@ -141,15 +142,33 @@ TEST_CASE("what is no response says what it is") {
     CHECK(error_of(R"({"result": 1})") == "a message with '1' where text belongs");
     CHECK(error_of(R"({"result": null})") == "a message with something else where text belongs");
     CHECK(error_of(R"({"result": "", "tensors": "r"})").rfind("a response whose tensors", 0) == 0);
-    CHECK(error_of(R"({"result": "", "tensors": [1]})").find("where text belongs") != std::string::npos);
-    for (const char* broken :
-         {"{\"result\": \"x\"", "{\"result\": \"x\"}}", "{\"result\" \"x\"}", "{result: \"x\"}",
-          "{\"result\": \"x\",}", "{,}", "{\"result\": 'x'}", "{\"result\": \"x\"} {}",
-          "\xEF\xBB\xBF{\"result\": \"x\"}", "{\"result\": 01}", "{\"result\": 1.}",
-          "{\"result\": +1}", "{\"result\": 1e}", "{\"result\": -}", "{\"result\": [1,]}",
-          "{\"result\": [1 2]}", "{\"result\": [}", "{\"result\": {]}", "{\"a\": tru}",
-          "{\"a\": {\"b\"}}", "{\"a\": {1: 2}}", "{\"result\": \"x", "{\"result\": \"x\\", "nul",
-          "\v{}"}) {
+    CHECK(error_of(R"({"result": "", "tensors": [1]})").find("where text belongs") !=
+          std::string::npos);
+    for (const char* broken : {"{\"result\": \"x\"",
+                               "{\"result\": \"x\"}}",
+                               "{\"result\" \"x\"}",
+                               "{result: \"x\"}",
+                               "{\"result\": \"x\",}",
+                               "{,}",
+                               "{\"result\": 'x'}",
+                               "{\"result\": \"x\"} {}",
+                               "\xEF\xBB\xBF{\"result\": \"x\"}",
+                               "{\"result\": 01}",
+                               "{\"result\": 1.}",
+                               "{\"result\": +1}",
+                               "{\"result\": 1e}",
+                               "{\"result\": -}",
+                               "{\"result\": [1,]}",
+                               "{\"result\": [1 2]}",
+                               "{\"result\": [}",
+                               "{\"result\": {]}",
+                               "{\"a\": tru}",
+                               "{\"a\": {\"b\"}}",
+                               "{\"a\": {1: 2}}",
+                               "{\"result\": \"x",
+                               "{\"result\": \"x\\",
+                               "nul",
+                               "\v{}"}) {
         CAPTURE(broken);
         CHECK(error_of(broken).rfind("a message that is no JSON", 0) == 0);
     }

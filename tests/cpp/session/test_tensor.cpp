@@ -131,7 +131,8 @@ TEST_CASE("tensors are written as nested lists") {
     CHECK(Tensor::ones(Shape(2, 1, 1)).to_string() == "[[[1]],\n\n [[1]]]");
     CHECK(Tensor::ones(Shape(0, 3)).to_string() == "[]");
     CHECK(Tensor::ones(Shape(2, 0)).to_string() == "[[],\n []]");
-    CHECK(Tensor::from_vector<float>({not_a_number, -infinity}, Shape(2)).to_string() == "[nan, -inf]");
+    CHECK(Tensor::from_vector<float>({not_a_number, -infinity}, Shape(2)).to_string() ==
+          "[nan, -inf]");
     std::vector<std::int32_t> numbers(2000);
     for (std::size_t i = 0; i < numbers.size(); ++i) numbers[i] = static_cast<std::int32_t>(i);
     CHECK(Tensor::from_vector(numbers, Shape(2000)).to_string() ==

@@ -187,14 +187,13 @@ public:
     Tensor calculate(const std::string& command, const Tensor& a, int timeout_ms = 10000);
     Tensor calculate(const std::string& command, const Tensor& a, const Tensor& b,
                      int timeout_ms = 10000);
-    Tensor calculate(const std::string& command, const Tensor& a, const Tensor& b,
-                     const Tensor& c, int timeout_ms = 10000);
+    Tensor calculate(const std::string& command, const Tensor& a, const Tensor& b, const Tensor& c,
+                     int timeout_ms = 10000);
     Tensor calculate(const std::string& command, const std::vector<Tensor>& tensors,
                      int timeout_ms = 10000);
     // The same for all tensors of the result.
     std::vector<Tensor> calculate_all(const std::string& command,
-                                      const std::vector<Tensor>& tensors,
-                                      int timeout_ms = 10000);
+                                      const std::vector<Tensor>& tensors, int timeout_ms = 10000);
 
 private:
     class Client;
