@@ -243,6 +243,29 @@ TEST_CASE("a file that shrinks or grows while it is read is refused") {
     CHECK(changed_to(300070, 300063, ReadOptions{false, true}).find("FILE-2") != std::string::npos);
 }
 
+TEST_CASE(
+    "a small file that grows before it is read is refused, but for what lies behind its end") {
+    const Folder folder;
+    const fs::path path = folder / "x.tsr";
+    const Bytes file = raw_file();
+    write_file(path, file);
+    tsr::detail::InputFile input;
+    Failure failure;
+    REQUIRE(input.open(path, failure));
+    write_file(path, joined(file, {1, 2}));
+    unsigned char head[4096];
+    REQUIRE(input.read(head, sizeof head, file.size(), failure) == file.size() + 2);
+    using tsr::detail::Storage;
+    CHECK_FALSE(Storage::read(input, head, file.size() + 2, file.size(), failure));
+    CHECK_TEXT(failure.message(), path.string() +
+                                      ": file at offset 260: got 262 bytes, expected 260 bytes "
+                                      "(its size changed while it was read) [FILE-2]");
+    failure = {};
+    CHECK(Storage::read(input, head, file.size(), file.size(), failure));
+    // Lenient reading wants no more than the tensors.
+    CHECK(Storage::read(input, head, file.size() + 2, file.size() - 1, failure));
+}
+
 TEST_CASE("a file that changes all the time is read whole, or refused for what it is") {
     const Folder folder;
     const fs::path path = folder / "x.tsr";

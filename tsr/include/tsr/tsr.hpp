@@ -1677,6 +1677,9 @@ public:
             return std::nullopt;
         }
         ask_for_huge_pages(storage.owned_.get(), storage.size_);
+        // What was read before can be more than there was when the size was taken.
+        const std::size_t surplus =
+            size == file.size() && found > storage.size_ ? found - storage.size_ : 0;
         found = std::min(found, storage.size_);
         if (found != 0) std::memcpy(storage.owned_.get(), head, found);
         // Where the file is to end there, one byte more shows whether it does.
@@ -1686,8 +1689,8 @@ public:
             file.read(storage.owned_.get() + found, wanted, left, failure);
         if (!rest) return std::nullopt;
         // FILE-2
-        if (*rest != left) {
-            failure = changed(found + *rest, file.size(), file.path());
+        if (*rest != left || surplus != 0) {
+            failure = changed(found + surplus + *rest, file.size(), file.path());
             return std::nullopt;
         }
         return storage;
