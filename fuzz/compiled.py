@@ -89,7 +89,7 @@ def compiler() -> str:
 
 
 def build(
-    folder: Path = _ROOT / FOUND / "cpp" / "build",
+    folder: Path | None = None,
     root: Path = _ROOT,
     targets: Sequence[str] = TARGETS,
 ) -> Path:
@@ -97,14 +97,16 @@ def build(
 
     Parameters
     ----------
-    folder : Path
-        Of the build.
+    folder : Path, optional
+        Of the build; one for each compiler by default, because CMake forgets its options where
+        another one is named.
     root : Path
         Of the sources.
     targets : sequence of str
     """
     if shutil.which("cmake") is None:
         raise MissingError("fuzzing tsr.hpp needs cmake")
+    folder = folder or _ROOT / FOUND / "cpp" / Path(compiler()).name
     programs = [f"fuzz_{target}" for target in targets]
     configure = [
         "cmake", "-S", str(root), "-B", str(folder), f"-DCMAKE_CXX_COMPILER={compiler()}",
