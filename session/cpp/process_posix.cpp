@@ -144,9 +144,9 @@ private:
 
 // Whatever happens, reads on until the end or until told to stop: a full pipe would stop the
 // worker. What is there by then is read all the same, as much as a pipe can hold.
-void drain(const Descriptor& pipe, const Descriptor& stop, Output& output, const Show& show) {
+void drain(const Descriptor& pipe, const Descriptor& stop, std::vector<char>& buffer,
+           Output& output, const Show& show) {
     pollfd waits[] = {{pipe.get(), POLLIN, 0}, {stop.get(), POLLIN, 0}};
-    std::vector<char> buffer(1U << 16);
     bool is_stopped = false;
     for (int left = last_reads; left > 0; left -= is_stopped) {
         if (!is_stopped) {
@@ -185,6 +185,8 @@ struct Process::System {
     std::optional<int> returncode;
     Pipe stop;
     Descriptor pipe;
+    // Not the thread's own: a forked child has no such thread.
+    std::vector<char> buffer = std::vector<char>(1U << 16);
     Output output;
     std::thread drainer;
     Show show;
@@ -205,8 +207,9 @@ Process::Process(const std::string& script, const std::string& session_id,
     printed.write.close();
     system.pidfd = open_pidfd(system.pid);
     try {
-        system.drainer = std::thread(
-            [&system] { drain(system.pipe, system.stop.read, system.output, system.show); });
+        system.drainer = std::thread([&system] {
+            drain(system.pipe, system.stop.read, system.buffer, system.output, system.show);
+        });
     } catch (const std::system_error& error) {  // no more threads
         kill();
         throw WorkerStartError(std::string("cannot read what the worker prints: ") + error.what());
