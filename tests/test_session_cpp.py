@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import os
+import random
 import re
 import subprocess
 import textwrap
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
+from session.errors import MessageError
+from session.message import decode_response
 from tests.session_cpp import (
     EXAMPLES,
     PATIENCE_MS,
     ROOT,
     SOURCES,
+    CppError,
     a_client,
     build_programs,
     client_environment,
@@ -149,6 +154,68 @@ def test_without_the_session(programs: Path, tmp_path: Path) -> None:
     symbols = subprocess.check_output(["nm", build / "libtech_renaissance.a"], text=True)
     assert "Tensor" in symbols
     assert "PythonSession" not in symbols
+
+
+# ---------------------------------------------------------------- messages
+
+_MESSAGES = [
+    b'{"command": "matmul", "result": "ok", "message": "", "id": "ab-1", "tensors": ["r", "s"]}',
+    b'{"cmd": "echo", "params": "a, b"}',
+    b'{"cmd":"say","params":"say "hi" and C:\\q"}',
+    b'{"result": "\\ud83d\\ude00 \\ud83d \\u0041\\n", "x": [1.5e-3, {"a": [null, true]}]}',
+    b'{"result": "gr\xc3\xb6\xc3\x9fe \xf0\x9f\x98\x80", "y": -Infinity, "z": {}, "w": []}',
+]
+# What stands in messages, and what should not.
+_PIECES = [
+    *(bytes([byte]) for byte in b'{}[]",:\\/ \t\n\x00\x1f\x7f0-.eE+utnfN\xff\xc3\xed\xa0'),
+    *(
+        b'"result"',
+        b'"params":"',
+        b"null",
+        b"NaN",
+        b"-1e5",
+        b"\\u",
+        b"\\ud800",
+        b"[[",
+        b"{}",
+        b'""',
+    ),
+]
+
+
+def mutated(chance: random.Random) -> bytes:
+    """Change one of the messages in a few places."""
+    data = chance.choice(_MESSAGES)
+    for _ in range(chance.randrange(4)):
+        start = chance.randrange(len(data) + 1)
+        end = min(start + chance.randrange(3), len(data))
+        piece = chance.choice([*_PIECES, data[start : start + 9]])
+        data = data[:start] + piece + data[end:]
+    return data
+
+
+def test_messages_are_read_as_in_python(programs: Path, tmp_path: Path) -> None:
+    """Both languages take the same responses, refuse the same, and find the same in them."""
+    chance = random.Random(7)
+    taken = 0
+    with a_client(driver_of(programs), tmp_path, "default") as session:
+        for _ in range(4000):
+            data = mutated(chance)
+            try:
+                response = decode_response(data)
+            except MessageError:
+                expected = None
+            else:
+                taken += 1
+                texts = [*response[:3], response.id, *response.tensors]
+                lines = [text.replace("\\", "\\\\").replace("\n", "\\n") for text in texts]
+                lines = [line.replace("\r", "\\r") for line in lines]
+                expected = "\n".join([*lines, "original" if response.is_original else "ours"])
+            found = None
+            with suppress(CppError):
+                found = session("decode", data.hex())
+            assert found == expected, data
+    assert 1000 < taken < 3000
 
 
 # ---------------------------------------------------------------- the library

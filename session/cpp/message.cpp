@@ -11,7 +11,8 @@ namespace tr {
 
 namespace {
 
-constexpr std::string_view spaces = " \t\n\r\f\v";
+// As Python splits text, but for spaces beyond ASCII.
+constexpr std::string_view spaces = " \t\n\r\f\v\x1c\x1d\x1e\x1f";
 
 // The start of what was read, for a person to see.
 std::string shown(std::string_view data) {
@@ -122,7 +123,7 @@ void append_field(std::string& document, std::string_view name, std::string_view
 }  // namespace
 
 std::vector<std::string> split_names(std::string_view text) {
-    constexpr std::string_view separators = ", \t\n\r\f\v";
+    constexpr std::string_view separators = ", \t\n\r\f\v\x1c\x1d\x1e\x1f";
     std::vector<std::string> names;
     while (true) {
         const std::size_t start = text.find_first_not_of(separators);

@@ -18,6 +18,7 @@
 //     fork                                in a child that ends by the end of main
 //     fork_and_leave                      in a child that lives until its input is closed
 //     count                               descriptors and threads
+//     decode BYTES                        a response, in hexadecimal; answers its fields, one a line
 #include <dirent.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -32,6 +33,7 @@
 #include <thread>
 #include <typeinfo>
 
+#include "message.hpp"
 #include "tech_renaissance.h"
 
 namespace {
@@ -124,6 +126,21 @@ auto with_elements(const Tensor& tensor, Action action) {
         case tr::DType::INT32: return action(tensor.data_ptr<std::int32_t>());
         default: return action(tensor.data_ptr<float>());
     }
+}
+
+std::string decoded(const std::string& hexadecimal) {
+    std::string data;
+    for (std::size_t i = 0; i + 1 < hexadecimal.size(); i += 2) {
+        data += static_cast<char>(std::stoi(hexadecimal.substr(i, 2), nullptr, 16));
+    }
+    const tr::Response response = tr::decode_response(data);
+    std::string text;
+    for (const std::string& field :
+         {response.command, response.result, response.message, response.id}) {
+        text += escaped(field) + "\n";
+    }
+    for (const std::string& name : response.tensors) text += escaped(name) + "\n";
+    return text + (response.is_original ? "original" : "ours");
 }
 
 class Driver {
@@ -310,6 +327,7 @@ private:
         {"after", [this](Words& w) { return after(w); }},
         {"fork", [this](Words&) { return fork_child(); }},
         {"fork_and_leave", [this](Words&) { return fork_and_leave(); }},
+        {"decode", [](Words& w) { return decoded(w.next()); }},
         {"count",
          [](Words&) {
              return std::to_string(entries_of("/proc/self/fd")) + " " +
