@@ -17,12 +17,14 @@
 //     after MS COMMAND                    in another thread, which is not waited for
 //     fork                                in a child that ends by the end of main
 //     fork_and_leave                      in a child that lives until its input is closed
+//     share THREADS COUNT                 so many threads make requests; answers who got another's
 //     count                               descriptors and threads
 //     decode BYTES                        a response, in hexadecimal; answers its fields, one a line
 #include <dirent.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <chrono>
 #include <cstring>
 #include <functional>
@@ -243,6 +245,36 @@ private:
         return "";
     }
 
+    std::string share(Words& words) {
+        const int threads = words.number();
+        const int count = words.number();
+        std::atomic<int> running{threads};
+        std::atomic<int> wrong{0};
+        std::vector<std::thread> all;
+        for (int thread = 0; thread < threads; ++thread) {
+            all.emplace_back([&, thread] {
+                for (int i = 0; i < count; ++i) {
+                    const std::string text = std::to_string(thread) + " " + std::to_string(i);
+                    const Tensor tensor = Tensor::full(tr::Shape(3), i);
+                    if (session().fetch_response("echo " + text, 0) != text) ++wrong;
+                    const Tensor result = session().calculate("double", tensor, 0);
+                    if (!result.is_close(Tensor::full(tr::Shape(3), 2 * i))) ++wrong;
+                }
+                --running;
+            });
+        }
+        // One that looks must neither disturb them nor take an answer from them.
+        while (running > 0) {
+            session().is_ready();
+            session().is_busy();
+            session().new_response();
+            session().progress();
+            if (!session().is_alive()) ++wrong;
+        }
+        for (std::thread& thread : all) thread.join();
+        return std::to_string(wrong);
+    }
+
     std::string fork_child() {
         const pid_t child = fork();
         if (child == 0) {
@@ -325,6 +357,7 @@ private:
         {"terminate", [this](Words&) { return session().terminate(), ""; }},
         {"join", [this](Words& w) { return text(session().join(w.number())); }},
         {"after", [this](Words& w) { return after(w); }},
+        {"share", [this](Words& w) { return share(w); }},
         {"fork", [this](Words&) { return fork_child(); }},
         {"fork_and_leave", [this](Words&) { return fork_and_leave(); }},
         {"decode", [](Words& w) { return decoded(w.next()); }},
