@@ -26,6 +26,7 @@ __all__ = [
     "client_environment",
     "configure",
     "driver_of",
+    "install",
     "make",
     "patient",
 ]
@@ -90,6 +91,11 @@ def configure(sources: Path, build: Path, *options: str) -> None:
 def make(build: Path, *options: str) -> None:
     """Build a project that is configured."""
     _run("cmake", "--build", build, "--parallel", os.cpu_count() or 1, *options)
+
+
+def install(build: Path, prefix: Path) -> None:
+    """Install what is built."""
+    _run("cmake", "--install", build, "--prefix", prefix)
 
 
 def build_programs(factory: pytest.TempPathFactory) -> Path:

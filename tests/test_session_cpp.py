@@ -25,6 +25,7 @@ from tests.session_cpp import (
     client_environment,
     configure,
     driver_of,
+    install,
     make,
 )
 from tests.test_session_seed import BATCH_SERVER, FAILING_SERVER, HELLO_SERVER, MATRIX_SERVER
@@ -154,6 +155,10 @@ def test_without_the_session(programs: Path, tmp_path: Path) -> None:
     symbols = subprocess.check_output(["nm", build / "libtech_renaissance.a"], text=True)
     assert "Tensor" in symbols
     assert "PythonSession" not in symbols
+    prefix = tmp_path / "prefix"
+    install(build, prefix)
+    assert list(prefix.rglob("tensor.h"))
+    assert not list(prefix.rglob("python_session.h"))
 
 
 # ---------------------------------------------------------------- messages
@@ -234,9 +239,7 @@ def test_units(programs: Path, tmp_path: Path) -> None:
 def test_installed(programs: Path, tmp_path: Path) -> None:
     """`find_package(tech_renaissance)` finds what was installed, and an example builds with it."""
     prefix, project = tmp_path / "prefix", tmp_path / "project"
-    subprocess.run(
-        ["cmake", "--install", programs, "--prefix", prefix], check=True, capture_output=True
-    )
+    install(programs, prefix)
     project.mkdir()
     (project / "CMakeLists.txt").write_text(
         "cmake_minimum_required(VERSION 3.16)\n"
