@@ -107,6 +107,12 @@ def test_hello_server(programs: Path, tmp_path: Path) -> None:
         assert session("fetch", PATIENCE_MS, "hello world") == "Hello World"
 
 
+def test_default_worker(programs: Path, tmp_path: Path) -> None:
+    """The README's example prints what its comments say."""
+    output = "Hello World\n(4, 5) 9\n"
+    assert run_program(programs / "default_worker", tmp_path) == (output, "")
+
+
 def test_asynchronous(programs: Path, tmp_path: Path) -> None:
     """The asynchronous example: another thread waits for the result."""
     output = "result: FP32 (2, 2)\n[[6, 6],\n [6, 6]]\n"
