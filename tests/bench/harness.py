@@ -33,7 +33,7 @@ class Elsewhere(Protocol):
     def __call__(self) -> object:
         """Go it once."""
 
-    def seconds(self, count: int) -> float:
+    def time_of(self, count: int) -> float:
         """Go it so many times and tell how long that took, in seconds."""
 
 
@@ -116,7 +116,7 @@ def _batch_size(way: Callable[[], object], settle: Callable[[], object]) -> int:
 
 
 def _time(way: Callable[[], object], count: int) -> float:
-    elsewhere: Callable[[int], float] | None = getattr(way, "seconds", None)
+    elsewhere: Callable[[int], float] | None = getattr(way, "time_of", None)
     if elsewhere is not None:
         return elsewhere(count)
     start = perf_counter()

@@ -67,7 +67,7 @@ class Program:
         """Give one of its ways, for the harness."""
         return Way(self, name)
 
-    def seconds(self, name: str, count: int) -> float:
+    def time_of(self, name: str, count: int) -> float:
         """Have it go one of its ways so many times; how long that took, in seconds."""
         pipe, answers = self._process.stdin, self._process.stdout
         assert pipe is not None
@@ -100,8 +100,8 @@ class Way:
 
     def __call__(self) -> object:
         """Go it once."""
-        return self.seconds(1)
+        return self.time_of(1)
 
-    def seconds(self, count: int) -> float:
+    def time_of(self, count: int) -> float:
         """Go it so many times and tell how long that took, in seconds."""
-        return self._program.seconds(self._name, count)
+        return self._program.time_of(self._name, count)
