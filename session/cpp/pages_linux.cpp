@@ -89,7 +89,11 @@ public:
     // Takes the file to write it; tells whether nobody else uses it.
     bool lock() {
         // One with a second name is published, and a reader has its lock before it has only one.
-        return status_of(descriptor_).st_nlink == 1 && lock_exclusively(descriptor_);
+        // Looked at under the lock: whoever has the file may give it back until then.
+        if (!lock_exclusively(descriptor_)) return false;
+        if (status_of(descriptor_).st_nlink == 1) return true;
+        unlock();
+        return false;
     }
 
     // Leaves the file to readers.
