@@ -1,7 +1,6 @@
 // See connection.hpp.
 #include "connection.hpp"
 
-#include <cstdio>
 #include <vector>
 
 namespace tr {
@@ -15,9 +14,10 @@ using std::chrono::steady_clock;
     throw SessionError("the session has no worker: start() comes first");
 }
 
-Watch& watch_of(Watch* watch, const std::shared_ptr<Process>& process) {
-    if (watch == nullptr || !process) raise_no_worker();
-    return *watch;
+const std::shared_ptr<Watch>& watch_of(const std::shared_ptr<Watch>& watch,
+                                       const std::shared_ptr<Process>& process) {
+    if (!watch || !process) raise_no_worker();
+    return watch;
 }
 
 // Keeps something that a forked child has, and must not destroy, for as long as it runs.
@@ -50,11 +50,9 @@ void Connection::start(const std::string& script, const std::string& session_id,
         mailbox->clear();
         // First the watch, then the worker: so nothing it does goes unseen. An original one
         // writes its status in place.
-        watch_ = std::make_unique<Watch>(mailbox->path(), true);
-        auto process = std::make_shared<Process>(
-            script, session_id, workspace, [this](std::string_view output) {
-                if (!is_quiet_) std::fwrite(output.data(), 1, output.size(), stderr);
-            });
+        watch_ = std::make_shared<Watch>(mailbox->path(), true);
+        auto process =
+            std::make_shared<Process>(script, session_id, workspace, [this] { return !is_quiet_; });
         watch_->add(process->descriptor());
         const std::lock_guard lock(*parts_);
         process_ = std::move(process);
@@ -114,14 +112,14 @@ void Connection::in_forked_child() {
 
 Connection::Wait::Wait(Connection& connection, int timeout_ms, const std::string& what)
     : process_(connection.process()),
-      watch_(watch_of(connection.watch_.get(), process_)),
+      watch_(watch_of(connection.watch_, process_)),
       timeout_ms_(timeout_ms),
       what_(what),
       deadline_(steady_clock::now() + milliseconds(timeout_ms)),
       // Where the end of the process is an event, it need not be looked for at every other one.
       is_always_(process_->descriptor() == -1),
       may_have_ended_(is_always_) {
-    watch_.reset();
+    watch_->reset();
 }
 
 bool Connection::Wait::has_ended() const {
@@ -134,11 +132,11 @@ void Connection::Wait::raise_death() const {
 
 void Connection::Wait::sleep() {
     std::optional<std::chrono::nanoseconds> left;
-    if (timeout_ms_ > 0) {
+    if (timeout_ms_ != 0) {
         left = deadline_ - steady_clock::now();
         if (left->count() <= 0) throw SessionTimeout(what_, timeout_ms_);
     }
-    may_have_ended_ = watch_.wait(left) || is_always_;
+    may_have_ended_ = watch_->wait(left) || is_always_;
 }
 
 }  // namespace tr

@@ -47,7 +47,7 @@ public:
     void wait(Look look, int timeout_ms, const std::string& what) {
         Wait waiting(*this, timeout_ms, what);
         do {
-            waiting.watch_.drain();
+            waiting.watch_->drain();
             if (look()) return;
             if (waiting.has_ended()) {
                 if (look()) return;  // its last words
@@ -68,7 +68,8 @@ private:
         void sleep();
 
         const std::shared_ptr<Process> process_;
-        Watch& watch_;
+        // What is looked for may start another worker.
+        const std::shared_ptr<Watch> watch_;
 
     private:
         const int timeout_ms_;
@@ -85,7 +86,7 @@ private:
     // Held by who looks which parts there are.
     std::unique_ptr<std::mutex> parts_ = std::make_unique<std::mutex>();
     std::shared_ptr<Mailbox> mailbox_;
-    std::unique_ptr<Watch> watch_;
+    std::shared_ptr<Watch> watch_;
     std::shared_ptr<Process> process_;
     std::atomic<bool> is_quiet_;
 };

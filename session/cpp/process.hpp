@@ -10,7 +10,6 @@
 #include <memory>
 #include <optional>
 #include <string>
-#include <string_view>
 #include <vector>
 
 namespace tr {
@@ -19,8 +18,8 @@ namespace tr {
 constexpr const char* client_pid_variable = "TR_CLIENT_PID";
 constexpr const char* workspace_variable = "TR_WORKSPACE";
 
-// Given what the worker prints, as it comes, in another thread. It must not raise.
-using Show = std::function<void(std::string_view)>;
+// Whether what the worker prints is shown on stderr; asked in another thread. It must not raise.
+using IsShown = std::function<bool()>;
 
 class Process {
 public:
@@ -28,7 +27,7 @@ public:
     // session_id: its argument.
     // workspace: where it finds its session.
     Process(const std::string& script, const std::string& session_id, const std::string& workspace,
-            Show show);
+            IsShown is_shown);
     // Ends it.
     ~Process();
 

@@ -10,6 +10,8 @@
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
+#include <climits>
+#include <cstdio>
 #include <cstring>
 #include <mutex>
 #include <thread>
@@ -91,6 +93,23 @@ std::vector<char*> pointers_to(std::vector<std::string>& texts) {
     return pointers;
 }
 
+// While there is one, this thread gets no signals, and a thread that it starts never does. They are
+// for the program's threads; and to write to a stderr that nobody reads is no reason to end.
+class NoSignals {
+public:
+    NoSignals() noexcept {
+        sigset_t all;
+        sigfillset(&all);
+        pthread_sigmask(SIG_SETMASK, &all, &before_);
+    }
+    NoSignals(const NoSignals&) = delete;
+    NoSignals& operator=(const NoSignals&) = delete;
+    ~NoSignals() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+
+private:
+    sigset_t before_;
+};
+
 // What a process is to be when it starts.
 class Setup {
 public:
@@ -142,10 +161,27 @@ private:
     posix_spawnattr_t attributes_;
 };
 
+// Writes to stderr what fits there, and waits for room: until told to stop, for nobody may read it.
+void show(std::string_view text, const Descriptor& stop) {
+    while (!text.empty()) {
+        pollfd waits[] = {{fileno(stderr), POLLOUT, 0}, {stop.get(), POLLIN, 0}};
+        if (waits[0].fd < 0) return;
+        if (poll(waits, 2, -1) < 0) {
+            if (errno == EINTR) continue;
+            return;
+        }
+        if (waits[0].revents == 0) return;
+        // What is writable takes as much at once.
+        const std::size_t size = std::min<std::size_t>(text.size(), PIPE_BUF);
+        if (std::fwrite(text.data(), 1, size, stderr) < size) return;
+        text.remove_prefix(size);
+    }
+}
+
 // Whatever happens, reads on until the end or until told to stop: a full pipe would stop the
 // worker. What is there by then is read all the same, as much as a pipe can hold.
 void drain(const Descriptor& pipe, const Descriptor& stop, std::vector<char>& buffer,
-           Output& output, const Show& show) {
+           Output& output, const IsShown& is_shown) {
     pollfd waits[] = {{pipe.get(), POLLIN, 0}, {stop.get(), POLLIN, 0}};
     bool is_stopped = false;
     for (int left = last_reads; left > 0; left -= is_stopped) {
@@ -157,7 +193,7 @@ void drain(const Descriptor& pipe, const Descriptor& stop, std::vector<char>& bu
         if (size > 0) {
             const std::string_view chunk(buffer.data(), static_cast<std::size_t>(size));
             output.add(chunk);
-            show(chunk);
+            if (is_shown()) show(chunk, stop);
         } else if (size == 0 || (errno == EAGAIN && is_stopped)) {
             break;
         } else if (errno != EAGAIN && errno != EINTR) {
@@ -189,14 +225,14 @@ struct Process::System {
     std::vector<char> buffer = std::vector<char>(1U << 16);
     Output output;
     std::thread drainer;
-    Show show;
+    IsShown is_shown;
 };
 
 Process::Process(const std::string& script, const std::string& session_id,
-                 const std::string& workspace, Show show)
+                 const std::string& workspace, IsShown is_shown)
     : system_(std::make_unique<System>()) {
     System& system = *system_;
-    system.show = std::move(show);
+    system.is_shown = std::move(is_shown);
     system.stop = make_pipe();
     Pipe printed = make_pipe();
     // The end that this process reads never blocks.
@@ -207,8 +243,9 @@ Process::Process(const std::string& script, const std::string& session_id,
     printed.write.close();
     system.pidfd = open_pidfd(system.pid);
     try {
+        const NoSignals blocked;
         system.drainer = std::thread([&system] {
-            drain(system.pipe, system.stop.read, system.buffer, system.output, system.show);
+            drain(system.pipe, system.stop.read, system.buffer, system.output, system.is_shown);
         });
     } catch (const std::system_error& error) {  // no more threads
         kill();
@@ -273,8 +310,12 @@ void Process::kill() noexcept {
 }
 
 void Process::close() noexcept {
-    system_->stop.write.close();
-    if (system_->drainer.joinable()) system_->drainer.join();
+    if (!system_->drainer.joinable()) return;
+    // The end of the pipe would not do: a process that another thread forked while this one started
+    // the worker may have it, too.
+    const char stop = 0;
+    while (write(system_->stop.write.get(), &stop, 1) < 0 && errno == EINTR) continue;
+    system_->drainer.join();
 }
 
 void Process::disown() noexcept {

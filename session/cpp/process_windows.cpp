@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstdio>
 #include <filesystem>
 #include <mutex>
 #include <thread>
@@ -110,7 +111,7 @@ struct Process::System {
     std::optional<int> returncode;
     Output output;
     std::thread drainer;
-    Show show;
+    IsShown is_shown;
 
     bool is_running() const { return WaitForSingleObject(process.handle(), 0) == WAIT_TIMEOUT; }
 
@@ -120,17 +121,17 @@ struct Process::System {
         while (ReadFile(pipe.handle(), buffer.data(), static_cast<DWORD>(buffer.size()), &size,
                         nullptr)) {
             output.add({buffer.data(), size});
-            show({buffer.data(), size});
+            if (is_shown()) std::fwrite(buffer.data(), 1, size, stderr);
         }
         output.end();
     }
 };
 
 Process::Process(const std::string& script, const std::string& session_id,
-                 const std::string& workspace, Show show)
+                 const std::string& workspace, IsShown is_shown)
     : system_(std::make_unique<System>()) {
     System& system = *system_;
-    system.show = std::move(show);
+    system.is_shown = std::move(is_shown);
     const std::vector<std::string> arguments = worker_arguments(script, session_id);
     std::wstring line;
     for (const std::string& argument : arguments) {
@@ -206,7 +207,7 @@ std::string Process::tail() {
 }
 
 bool Process::wait(std::optional<int> timeout_ms) {
-    const DWORD limit = timeout_ms ? static_cast<DWORD>(*timeout_ms) : INFINITE;
+    const DWORD limit = timeout_ms ? static_cast<DWORD>(std::max(*timeout_ms, 0)) : INFINITE;
     if (WaitForSingleObject(system_->process.handle(), limit) == WAIT_TIMEOUT) return false;
     kill();
     return true;
