@@ -169,6 +169,8 @@ class CppSession:
     session_id : str
     prefix : tuple of str
         A command that runs the driver.
+    stderr : int, optional
+        Its descriptor; by default that of this process.
     """
 
     def __init__(
@@ -178,12 +180,13 @@ class CppSession:
         script: Path | str,
         session_id: str = "s",
         prefix: tuple[str, ...] = (),
+        stderr: int | None = None,
     ) -> None:
         self.path = workspace / "python_session" / f"tr_session_{session_id}"
         self.process = subprocess.Popen(
             [*prefix, driver], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
             env=client_environment(workspace), start_new_session=True, encoding="utf-8",
-            errors="surrogatepass",
+            errors="surrogatepass", stderr=stderr,
         )  # fmt: skip
         self("new", script, session_id, workspace)
 
@@ -223,9 +226,10 @@ def a_client(
     script: Path | str,
     session_id: str = "s",
     prefix: tuple[str, ...] = (),
+    stderr: int | None = None,
 ) -> Iterator[CppSession]:
     """Give a client, which has to end well."""
-    client = CppSession(driver, workspace, script, session_id, prefix)
+    client = CppSession(driver, workspace, script, session_id, prefix, stderr)
     try:
         yield client
     except BaseException:

@@ -6,13 +6,16 @@ and the C++ client beside the Python one. After each test nothing may be left of
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
 import signal
 import sys
+import termios
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -205,6 +208,86 @@ def test_progress(session: CppSession) -> None:
     session("request", "slow 0.1 x")
     assert session("progress") == "(none)"
     session("wait", PATIENCE_MS)
+
+
+@pytest.mark.usefixtures("both_ways")
+def test_callbacks(session: CppSession) -> None:
+    """The callback of progress may set another one, and do with the session what it likes."""
+    report = do("self.progress(1, 2); time.sleep(0.2); self.write_response('', 'done')")
+    session("forget_on_progress")
+    assert fetch(session, report) == "done"
+    assert session("seen") == "false"
+    for command in (f"wait {PATIENCE_MS}", f"restart {PATIENCE_MS}", "terminate"):
+        session("on_progress", command)
+        with raises("SessionError", "no request to wait for any more"):
+            fetch(session, report)
+        assert session("seen") == ("ok done" if "wait" in command else "ok")
+    assert_restarts(session)
+
+
+def test_no_time(session: CppSession) -> None:
+    """A time-out of less than nothing is over at once."""
+    session("request", do(FOR_EVER))
+    with raises("SessionTimeout", "did not come within -1 ms"):
+        session("wait", -1)
+    assert session("please_exit", -1, "false") == "false"
+    assert session("join", -1) == "false"
+    session("terminate")
+
+
+# ---------------------------------------------------------------- what the worker prints
+
+
+@pytest.fixture
+def loud(driver: Path, workspace: Path, tmp_path: Path) -> Iterator[tuple[CppSession, int]]:
+    """Give a session that shows what its worker prints, and the other end of its stderr."""
+    read, write = os.pipe()
+    try:
+        with a_client(driver, workspace, write_worker(tmp_path), stderr=write) as client:
+            os.close(write)
+            client("quiet", "false")
+            client("start")
+            assert client("wait_until_ready", PATIENCE_MS) == "true"
+            yield client, read
+    finally:
+        with suppress(OSError):
+            os.close(read)
+
+
+def test_shows(loud: tuple[CppSession, int]) -> None:
+    """All that a worker prints is shown, its last words, too."""
+    session, stderr = loud
+    printed = "".join(f"{i}\n" for i in range(9000))
+    fetch(session, do("print(*range(9000), sep='\\n', flush=True)"))
+    with raises("WorkerDied"):
+        fetch(session, do("print('the end', flush=True); os._exit(1)"))
+    session("terminate")
+    assert os.read(stderr, 1 << 16).decode() == f"{printed}the end\n"
+
+
+def test_nobody_reads(loud: tuple[CppSession, int]) -> None:
+    """A stderr that has lost its reader is no reason to end."""
+    session, stderr = loud
+    os.close(stderr)
+    with raises("WorkerDied"):
+        fetch(session, do("print('x' * 99999, flush=True); os._exit(1)"))
+    assert_restarts(session)
+
+
+def test_nobody_reads_on(loud: tuple[CppSession, int]) -> None:
+    """A stderr that is full holds nobody up that ends the session."""
+    session, stderr = loud
+    session("request", do("print('x' * (1 << 20), flush=True)"))
+    full = fcntl.fcntl(stderr, fcntl.F_GETPIPE_SZ)
+    eventually(lambda: unread(stderr) == full)
+    session("terminate")
+    assert_restarts(session)
+    assert os.read(stderr, full) == b"x" * full
+
+
+def unread(pipe: int) -> int:
+    """Tell how many bytes are in a pipe."""
+    return int.from_bytes(fcntl.ioctl(pipe, termios.FIONREAD, bytes(4)), sys.byteorder)
 
 
 # ---------------------------------------------------------------- the worker
@@ -489,6 +572,16 @@ def test_forked(session: CppSession, workspace: Path) -> None:
         with PythonSession("default", "s", workspace=workspace) as other:
             assert other.fetch_response("echo free", PATIENCE_MS) == "free"
         assert is_running(child)
+    finally:
+        os.kill(child, signal.SIGKILL)
+
+
+def test_forked_unseen(session: CppSession) -> None:
+    """A child that has all that the client has open, forked in another thread, is no hindrance."""
+    child = int(session("fork_unseen"))
+    try:
+        session("terminate")
+        assert_restarts(session)
     finally:
         os.kill(child, signal.SIGKILL)
 

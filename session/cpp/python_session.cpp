@@ -43,7 +43,7 @@ std::string strip(const std::string& text) {
 }
 
 std::optional<int> for_ever_at_0(int timeout_ms) {
-    return timeout_ms > 0 ? std::optional(timeout_ms) : std::nullopt;
+    return timeout_ms != 0 ? std::optional(timeout_ms) : std::nullopt;
 }
 
 std::string how_it_ended(std::optional<int> returncode) {
@@ -347,12 +347,13 @@ private:
         if (!pending_ && !answered_) throw SessionError("there is no request to wait for");
         if (answered_) return;
         try {
-            connection_.wait([this] { return look(); }, timeout_ms,
+            connection_.wait([this] { return look() || !pending_; }, timeout_ms,
                              "the response to '" + pending_->command + "'");
         } catch (const SessionTimeout&) {
             is_overdue_ = true;
             throw;
         }
+        if (!answered_) throw SessionError("there is no request to wait for any more");
     }
 
     // That to the last request, once.
@@ -367,6 +368,7 @@ private:
     bool look() {
         if (!pending_ || answered_ || !post()) return answered_.has_value();
         report();
+        if (!pending_) return answered_.has_value();  // the callback has ended it, or taken it
         const std::shared_ptr<Mailbox> mailbox = connection_.mailbox();
         std::optional<std::string> data = mailbox->read(file::response);
         while (data) {
@@ -438,7 +440,8 @@ private:
             return;
         }
         reported_ = now;
-        on_progress_(*now);
+        const auto callback = on_progress_;  // which may set another one
+        callback(*now);
     }
 
     void set_pending(std::optional<Request> request) {

@@ -15,17 +15,26 @@
 //     set NAME VALUE | drop NAME          all elements; forget the tensor
 //     please_exit MS ENSURE | terminate | join MS
 //     after MS COMMAND                    in another thread, which is not waited for
+//     quiet TRUE                          whether what the worker prints is not shown
+//     on_progress COMMAND                 at the first progress; "seen" answers what it answered
+//     forget_on_progress                  a callback that sets none; "seen": was it gone by then
+//     wait_for_children                   from now on, whatever child it is, when one ends
+//     killpgs                             how often groups of processes were killed
 //     fork                                in a child that ends by the end of main
 //     fork_and_leave                      in a child that lives until its input is closed
 //     share THREADS COUNT                 so many threads make requests; answers who got another's
+//     fork_unseen                         the same, and nobody is told of the fork
 //     count                               descriptors and threads
 //     decode BYTES                        a response, in hexadecimal; answers its fields, one a line
 #include <dirent.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <atomic>
+#include <cerrno>
 #include <chrono>
+#include <csignal>
 #include <cstring>
 #include <functional>
 #include <map>
@@ -37,6 +46,18 @@
 
 #include "message.hpp"
 #include "tech_renaissance.h"
+
+namespace {
+
+std::atomic<int> killed_groups{0};
+
+}  // namespace
+
+// In place of the system's.
+extern "C" int killpg(pid_t group, int number) noexcept {
+    ++killed_groups;
+    return kill(-group, number);
+}
 
 namespace {
 
@@ -275,6 +296,34 @@ private:
         return std::to_string(wrong);
     }
 
+    std::string on_progress(const std::string& command) {
+        session().on_progress([this, command, is_first = true](const tr::Progress&) mutable {
+            if (is_first) seen_ = answer(command);
+            is_first = false;
+        });
+        return "";
+    }
+
+    std::string forget_on_progress() {
+        const auto held = std::make_shared<int>();
+        held_ = held;
+        session().on_progress([this, held](const tr::Progress&) {
+            Driver& driver = *this;
+            driver.session().on_progress(nullptr);
+            driver.seen_ = text(driver.held_.expired());
+        });
+        return "";
+    }
+
+    static std::string wait_for_children() {
+        std::signal(SIGCHLD, [](int) {
+            const int error = errno;
+            while (waitpid(-1, nullptr, WNOHANG) > 0) continue;
+            errno = error;
+        });
+        return "";
+    }
+
     std::string fork_child() {
         const pid_t child = fork();
         if (child == 0) {
@@ -286,8 +335,7 @@ private:
         return std::to_string(status);
     }
 
-    std::string fork_and_leave() {
-        const pid_t child = fork();
+    std::string fork_and_leave(pid_t child) {
         if (child > 0) return std::to_string(child);
         // It reads what the parent reads, and ends with it: by the end of the pipe.
         sleep(3600);
@@ -359,8 +407,18 @@ private:
         {"after", [this](Words& w) { return after(w); }},
         {"share", [this](Words& w) { return share(w); }},
         {"fork", [this](Words&) { return fork_child(); }},
-        {"fork_and_leave", [this](Words&) { return fork_and_leave(); }},
         {"decode", [](Words& w) { return decoded(w.next()); }},
+        {"fork_and_leave", [this](Words&) { return fork_and_leave(fork()); }},
+        {"fork_unseen",
+         [this](Words&) {
+             return fork_and_leave(static_cast<pid_t>(syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0)));
+         }},
+        {"quiet", [this](Words& w) { return session().set_quiet_mode(w.next() == "true"), ""; }},
+        {"on_progress", [this](Words& w) { return on_progress(w.rest()); }},
+        {"forget_on_progress", [this](Words&) { return forget_on_progress(); }},
+        {"seen", [this](Words&) { return seen_; }},
+        {"wait_for_children", [](Words&) { return wait_for_children(); }},
+        {"killpgs", [](Words&) { return std::to_string(killed_groups); }},
         {"count",
          [](Words&) {
              return std::to_string(entries_of("/proc/self/fd")) + " " +
@@ -370,6 +428,8 @@ private:
     std::unique_ptr<PythonSession> session_;
     std::map<std::string, Tensor> tensors_;
     tr::WorkerDied died_{{}, ""};
+    std::string seen_;
+    std::weak_ptr<int> held_;
     bool is_child_ = false;
 };
 

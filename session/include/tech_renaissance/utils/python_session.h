@@ -92,9 +92,10 @@ struct Progress {
     std::string note;
 };
 
-// A session with a Python worker. Time-outs are in ms; 0 waits for ever. Threads may share a
-// session: the fetch and calculate methods take turns. Text is UTF-8; lone surrogates, which
-// Python's strings can carry, come and go as the three bytes that UTF-8 would give them.
+// A session with a Python worker. Time-outs are in ms; 0 waits for ever, and what is less
+// only looks. Threads may share a session: the fetch and calculate methods take turns. Text is
+// UTF-8; lone surrogates, which Python's strings can carry, come and go as the three bytes that
+// UTF-8 would give them.
 //
 // The end of the object is the end of the worker: it is asked to exit, and killed with all that
 // it has started when it has not done so within two seconds, or at once when the object goes by
