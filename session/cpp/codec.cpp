@@ -2,9 +2,10 @@
 #include "codec.hpp"
 
 #include <cstring>
-#include <filesystem>
 #include <system_error>
 #include <tsr/tsr.hpp>
+
+#include "paths.hpp"
 
 namespace tr::codec {
 
@@ -71,8 +72,8 @@ Tensor parse(void* data, std::size_t size, std::shared_ptr<const void> owner) {
 
 Tensor load(const std::string& path) {
     // The codec's tensor stays, and this library's is over its elements.
-    auto loaded = std::make_shared<tsr::Tensor>(
-        translated(path, [&] { return tsr::load(std::filesystem::u8path(path)); }));
+    auto loaded =
+        std::make_shared<tsr::Tensor>(translated(path, [&] { return tsr::load(path_of(path)); }));
     const Shape shape = our(loaded->shape());
     const DType dtype = our(loaded->dtype());
     void* elements = loaded->data();
@@ -80,7 +81,7 @@ Tensor load(const std::string& path) {
 }
 
 void save(const std::string& path, const Tensor& tensor) {
-    translated(path, [&] { tsr::save(std::filesystem::u8path(path), view_of(tensor)); });
+    translated(path, [&] { tsr::save(path_of(path), view_of(tensor)); });
 }
 
 }  // namespace tr::codec

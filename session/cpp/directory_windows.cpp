@@ -7,6 +7,7 @@
 #include <filesystem>
 
 #include "directory.hpp"
+#include "paths.hpp"
 #include "tech_renaissance/utils/python_session.h"
 
 namespace tr {
@@ -33,7 +34,7 @@ bool is_in_use(DWORD error) {
 }
 
 std::wstring wide(const std::string& path) {
-    return std::filesystem::u8path(path).wstring();
+    return path_of(path).wstring();
 }
 
 // Does something until it succeeds or fails for another reason than that a file is in use.
@@ -61,6 +62,8 @@ Descriptor open_file(const std::string& path, DWORD access, DWORD disposition) {
 
 // ------------------------------------------------------------------ descriptors
 
+Descriptor::Descriptor(std::intptr_t number) noexcept : number_(number) {}
+
 Descriptor& Descriptor::operator=(Descriptor&& other) noexcept {
     if (this != &other) {
         close();
@@ -83,7 +86,7 @@ void Descriptor::close() noexcept {
 
 Directory::Directory(const std::string& path) : path_(path) {
     std::error_code code;
-    std::filesystem::create_directories(std::filesystem::u8path(path), code);
+    std::filesystem::create_directories(path_of(path), code);
     if (code) throw SystemError(path, code);
 }
 
@@ -109,9 +112,8 @@ void Directory::reclaim() {}
 std::vector<std::string> Directory::list() const {
     std::vector<std::string> names;
     std::error_code code;
-    for (const auto& entry :
-         std::filesystem::directory_iterator(std::filesystem::u8path(path_), code)) {
-        names.push_back(entry.path().filename().u8string());
+    for (const auto& entry : std::filesystem::directory_iterator(path_of(path_), code)) {
+        names.push_back(utf8_of(entry.path().filename()));
     }
     return names;
 }
@@ -166,7 +168,7 @@ bool Directory::rename(const std::string& name, const std::string& to) {
 }
 
 bool Directory::remove(const std::string& name) {
-    const std::filesystem::path path = std::filesystem::u8path(path_ + "/" + name);
+    const std::filesystem::path path = path_of(path_ + "/" + name);
     if (insist([&] { return DeleteFileW(path.c_str()); })) return true;
     if (is_absence(GetLastError())) return false;
     std::error_code code;

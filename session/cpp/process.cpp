@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <system_error>
 
+#include "paths.hpp"
 #include "tech_renaissance/utils/python_session.h"
 
 namespace tr {
@@ -40,7 +41,7 @@ std::vector<std::string> worker_arguments(const std::string& script,
                                           const std::string& session_id) {
     if (script == "default") return {interpreter(), "-c", default_worker, session_id};
     std::error_code code;
-    if (!std::filesystem::is_regular_file(std::filesystem::u8path(script), code)) {
+    if (!std::filesystem::is_regular_file(path_of(script), code)) {
         throw WorkerStartError("no worker script: " + script);
     }
     return {interpreter(), script, session_id};

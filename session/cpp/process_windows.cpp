@@ -10,6 +10,7 @@
 
 #include "directory.hpp"
 #include "output.hpp"
+#include "paths.hpp"
 #include "process.hpp"
 #include "tech_renaissance/utils/python_session.h"
 
@@ -31,7 +32,7 @@ constexpr UINT killed_status = 1;
 }
 
 std::wstring wide(const std::string& text) {
-    return std::filesystem::u8path(text).wstring();
+    return path_of(text).wstring();
 }
 
 Descriptor held(HANDLE handle) {

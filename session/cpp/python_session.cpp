@@ -11,6 +11,7 @@
 #include "connection.hpp"
 #include "mailbox.hpp"
 #include "message.hpp"
+#include "paths.hpp"
 
 namespace tr {
 
@@ -93,11 +94,9 @@ public:
            const std::string& workspace)
         : script_(script),
           session_id_(check_name("session id", session_id)),
-          workspace_(
-              std::filesystem::absolute(
-                  std::filesystem::u8path(workspace.empty() ? default_workspace() : workspace))
-                  .lexically_normal()
-                  .u8string()),
+          workspace_(utf8_of(std::filesystem::absolute(
+                                 path_of(workspace.empty() ? default_workspace() : workspace))
+                                 .lexically_normal())),
           connection_(is_quiet) {}
 
     const std::string& session_id() const noexcept { return session_id_; }
