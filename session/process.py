@@ -106,6 +106,7 @@ class Process:
         try:
             return os.waitid(os.P_PID, self.pid, _ENDED) is None
         except ChildProcessError:  # somebody else has waited for it
+            self.kill()  # what it has left behind, now or never: its number is free
             return False
 
     @property
@@ -137,9 +138,22 @@ class Process:
         """End the process and all that it started, at once."""
         with self._ending:
             if self._popen.returncode is None:
-                with suppress(ProcessLookupError, PermissionError):
-                    os.killpg(self.pid, signal.SIGKILL)
+                if not self._is_another():
+                    with suppress(ProcessLookupError, PermissionError):
+                        os.killpg(self.pid, signal.SIGKILL)
                 self._popen.wait()
+
+    def _is_another(self) -> bool:
+        # Whether the number is another process's by now: once somebody else has waited for this
+        # one, and its group is empty, it is free.
+        try:
+            os.waitid(os.P_PID, self.pid, _ENDED)
+        except ChildProcessError:
+            with suppress(ProcessLookupError):
+                with suppress(PermissionError):
+                    os.kill(self.pid, 0)
+                return True
+        return False
 
     def disown(self) -> None:
         """Have no part in the process any more: it is not this one's child."""

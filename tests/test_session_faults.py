@@ -331,6 +331,18 @@ def test_leaves_a_grandchild(start: Start, end: str) -> None:
     eventually(lambda: not is_running(grandchild))
 
 
+def test_waited_for_by_another(start: Start) -> None:
+    """What a worker has left behind ends, too, where somebody else has waited for the worker."""
+    session = start()
+    request = do(f"{CHILD}; self.write_response('', f'{{os.getpid()}} {{child.pid}}')")
+    worker, grandchild = map(int, session.fetch_response(request).split())
+    os.kill(worker, signal.SIGKILL)
+    os.waitpid(worker, 0)
+    assert not session.is_alive()
+    eventually(lambda: not is_running(grandchild))
+    assert_restarts(session)
+
+
 def test_leaves_a_daemon(start: Start) -> None:
     """A process that has left the worker's group lives on, and holds nobody up."""
     session = start()
@@ -644,6 +656,38 @@ def test_number_used_again(tmp_path: Path, workspace: Path) -> None:
     """
     client = start_client(code, write_worker(tmp_path), workspace, prefix=enter)
     assert lines_of(client) == ["died", "True", "lives"]
+
+
+def test_number_used_again_by_a_stranger(tmp_path: Path, workspace: Path) -> None:
+    """Nor is it ended when somebody else has waited for the worker, and nobody has looked since."""
+    enter = (*NAMESPACE, "--pid", "--fork", "--mount-proc", "--kill-child")
+    if not can_run(*enter, "true"):
+        pytest.skip("needs a process namespace of its own")
+    code = """
+    session.start(); session.wait_until_ready()
+    number = session._connection.process.pid
+    os.kill(number, signal.SIGKILL)
+    os.waitpid(number, 0)
+    stranger = '''if True:
+        import os, sys, time
+        number = int(sys.argv[1])
+        with open('/proc/sys/kernel/ns_last_pid', 'w') as file: file.write(str(number - 1))
+        child = os.fork()
+        if child == 0:
+            os.setsid()
+            print(os.getpid() == number, flush=True)
+            time.sleep(0.3)
+            os._exit(5)
+        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+    '''
+    arguments = [sys.executable, '-c', stranger, str(number)]
+    with subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True) as other:
+        say(other.stdout.readline().rstrip())
+        session.terminate()
+        say(other.stdout.readline().rstrip())
+    """
+    client = start_client(code, write_worker(tmp_path), workspace, prefix=enter)
+    assert lines_of(client) == ["True", "5"]
 
 
 # ---------------------------------------------------------------- two clients

@@ -206,10 +206,17 @@ void drain(const Descriptor& pipe, const Descriptor& stop, std::vector<char>& bu
 }  // namespace
 
 struct Process::System {
-    bool look(int options) {
+    // Whether it runs. One that has ended keeps its number until `kill` has ended its group, too.
+    bool is_running() {
+        if (is_reaped) return false;
         siginfo_t info = {};
-        while (waitid(P_PID, static_cast<id_t>(pid), &info, options) != 0) {
-            if (errno != EINTR) return false;  // somebody else has waited for it
+        while (waitid(P_PID, static_cast<id_t>(pid), &info, WEXITED | WNOHANG | WNOWAIT) != 0) {
+            if (errno == EINTR) continue;
+            // Somebody else has waited for it. What it has left behind is ended now or never: its
+            // number is free once its group is empty, and is another's where a process has it.
+            is_reaped = true;
+            if (::kill(pid, 0) != 0 && errno == ESRCH) killpg(pid, SIGKILL);
+            return false;
         }
         return info.si_pid == 0;
     }
@@ -264,8 +271,7 @@ std::intptr_t Process::descriptor() const noexcept {
 
 bool Process::is_alive() const {
     const std::lock_guard lock(system_->ending);
-    // One that has ended keeps its number until `kill` has ended its group, too.
-    return !system_->is_reaped && system_->look(WEXITED | WNOHANG | WNOWAIT);
+    return system_->is_running();
 }
 
 std::optional<int> Process::returncode() const {
@@ -296,6 +302,7 @@ bool Process::wait(std::optional<int> timeout_ms) {
 void Process::kill() noexcept {
     System& system = *system_;
     const std::lock_guard lock(system.ending);
+    system.is_running();
     if (system.is_reaped) return;
     killpg(system.pid, SIGKILL);
     int status = 0;
