@@ -63,7 +63,7 @@ template <class T>
 class Printer {
 public:
     explicit Printer(const Tensor& tensor)
-        : shape_(tensor.shape()), is_long_(tensor.numel() > printed_max) {
+        : shape_(tensor.shape()), is_long_(count_printed(shape_) > printed_max) {
         stream_.imbue(std::locale::classic());
         print(tensor.data_ptr<T>(), tensor.numel(), 0);
     }
@@ -71,6 +71,13 @@ public:
     std::string text() const { return stream_.str(); }
 
 private:
+    // Elements, or empty brackets: they take as long.
+    static std::int64_t count_printed(const Shape& shape) {
+        std::int64_t product = 1;
+        for (const std::int64_t size : shape) product *= std::max<std::int64_t>(size, 1);
+        return product;
+    }
+
     void print(const T* elements, std::int64_t count, std::size_t dimension) {
         if (dimension == shape_.rank()) {
             stream_ << +*elements;  // int8 is a number, too
@@ -129,7 +136,7 @@ void Shape::assign(const std::int64_t* sizes, std::size_t rank) {
         if (size < 0 || size > std::numeric_limits<std::int32_t>::max()) {
             throw UnsupportedError("shape: got a dimension of " + std::to_string(size));
         }
-        if (size > 0 && bytes > std::numeric_limits<std::int64_t>::max() / size) {
+        if (size > 0 && bytes > std::numeric_limits<std::ptrdiff_t>::max() / size) {
             throw UnsupportedError("shape: more elements than memory can have");
         }
         bytes *= std::max<std::int64_t>(size, 1);

@@ -131,6 +131,9 @@ TEST_CASE("tensors are written as nested lists") {
     CHECK(Tensor::ones(Shape(2, 1, 1)).to_string() == "[[[1]],\n\n [[1]]]");
     CHECK(Tensor::ones(Shape(0, 3)).to_string() == "[]");
     CHECK(Tensor::ones(Shape(2, 0)).to_string() == "[[],\n []]");
+    CHECK(Tensor::ones(Shape(2'000'000'000, 0)).to_string() ==
+          "[[],\n [],\n [],\n ...,\n [],\n [],\n []]");
+    CHECK(Tensor::ones(Shape(0, 2'000'000'000)).to_string() == "[]");
     CHECK(Tensor::from_vector<float>({not_a_number, -infinity}, Shape(2)).to_string() ==
           "[nan, -inf]");
     std::vector<std::int32_t> numbers(2000);
