@@ -43,38 +43,44 @@ void Connection::start(const std::string& script, const std::string& session_id,
                        const std::string& workspace) {
     auto mailbox = Mailbox::open_locked(session_path(workspace, session_id));
     {
-        const std::lock_guard lock(*parts_);
+        const std::scoped_lock lock(*parts_, mutex());
         mailbox_ = mailbox;
     }
     try {
         mailbox->clear();
         // First the watch, then the worker: so nothing it does goes unseen. An original one
         // writes its status in place.
-        watch_ = std::make_shared<Watch>(mailbox->path(), true);
+        const auto watch = std::make_shared<Watch>(mailbox->path(), true);
         auto process =
             std::make_shared<Process>(script, session_id, workspace, [this] { return !is_quiet_; });
-        watch_->add(process->descriptor());
-        const std::lock_guard lock(*parts_);
+        watch->add(process->descriptor());
+        const std::scoped_lock lock(*parts_, mutex());
+        watch_ = watch;
         process_ = std::move(process);
     } catch (...) {
-        end();
+        try {
+            end();
+        } catch (const TRException&) {  // the first error tells more
+        }
         throw;
     }
 }
 
 void Connection::end() {
     std::shared_ptr<Process> process;
+    std::shared_ptr<Watch> watch;
     std::shared_ptr<Mailbox> mailbox;
     {
-        const std::lock_guard lock(*parts_);
+        const std::scoped_lock lock(*parts_, mutex());
         process.swap(process_);
+        watch.swap(watch_);
         mailbox.swap(mailbox_);
     }
     if (process) {
         process->kill();
         process->close();
     }
-    watch_.reset();
+    watch.reset();
     if (mailbox) mailbox->destroy();
 }
 

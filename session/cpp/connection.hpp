@@ -21,8 +21,8 @@ namespace tr {
 
 class Connection : private ForkAware {
 public:
-    explicit Connection(bool is_quiet) : is_quiet_(is_quiet) {}
-    ~Connection() = default;
+    explicit Connection(bool is_quiet) : is_quiet_(is_quiet) { enlist(); }
+    ~Connection() { retire(); }
 
     // Held by the thread that has a request under way.
     std::recursive_mutex& turn() noexcept { return *turn_; }
@@ -83,7 +83,7 @@ private:
     void in_forked_child() override;
 
     std::unique_ptr<std::recursive_mutex> turn_ = std::make_unique<std::recursive_mutex>();
-    // Held by who looks which parts there are.
+    // Held by who looks which parts there are. Who changes them holds the mutex of forks, too.
     std::unique_ptr<std::mutex> parts_ = std::make_unique<std::mutex>();
     std::shared_ptr<Mailbox> mailbox_;
     std::shared_ptr<Watch> watch_;

@@ -50,11 +50,14 @@ ForkAware::ForkAware() {
     static const int registered = pthread_atfork(prepare, after_in_parent, after_in_child);
     static_cast<void>(registered);
 #endif
+}
+
+void ForkAware::enlist() {
     const std::lock_guard lock(registry().mutex);
     registry().members.push_back(this);
 }
 
-ForkAware::~ForkAware() {
+void ForkAware::retire() noexcept {
     const std::lock_guard lock(registry().mutex);
     std::vector<ForkAware*>& members = registry().members;
     members.erase(std::remove(members.begin(), members.end(), this), members.end());

@@ -7,7 +7,8 @@
 
 namespace tr {
 
-// What has to know of forks: it is told for as long as it lives.
+// What has to know of forks. It is told from the end of its construction until its destruction
+// begins, which its own constructor and destructor have to say.
 class ForkAware {
 public:
     ForkAware(const ForkAware&) = delete;
@@ -21,7 +22,10 @@ public:
 
 protected:
     ForkAware();
-    ~ForkAware();
+    ~ForkAware() = default;
+
+    void enlist();
+    void retire() noexcept;
 };
 
 }  // namespace tr

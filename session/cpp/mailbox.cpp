@@ -118,7 +118,7 @@ void Mailbox::destroy() {
 }
 
 void Mailbox::disown() noexcept {
-    outgoing_.close();  // what is incoming was let go of before the fork
+    outgoing_.disown();  // what is incoming was let go of before the fork
     directory_.disown();
 }
 

@@ -40,6 +40,8 @@ public:
                const std::function<void(const std::string&)>& publish);
     // Lets go of the files; their names stay in the directory.
     void close() noexcept;
+    // For a forked child.
+    void disown() noexcept;
 
 private:
     class File;
@@ -48,6 +50,7 @@ private:
     void drop(File* file);
 
     Directory& directory_;
+    // Changed under the mutex of forks.
     std::vector<std::unique_ptr<File>> files_;
 };
 

@@ -102,16 +102,21 @@ public:
     // Gives the file another size, and all its pages.
     void resize(std::size_t size) {
         const auto length = static_cast<off_t>(size);
-        pages_ = Mapping();
+        change(Mapping());
         if (ftruncate(descriptor_.get(), length) != 0) raise("a file of tensors", errno);
         // A store to a page that there is no room for would be SIGBUS; this is an error.
         int error = EINTR;
         while (error == EINTR) error = posix_fallocate(descriptor_.get(), 0, length);
         if (error != 0) raise("a file of tensors", error);
-        pages_ = Mapping(descriptor_.get(), size, MAP_SHARED | MAP_POPULATE);
+        change(Mapping(descriptor_.get(), size, MAP_SHARED | MAP_POPULATE));
     }
 
 private:
+    void change(Mapping pages) {
+        const std::lock_guard lock(ForkAware::mutex());
+        pages_ = std::move(pages);
+    }
+
     const std::string name_;
     Descriptor descriptor_;
     Mapping pages_;
@@ -122,6 +127,12 @@ Outgoing::Outgoing(Directory& directory) : directory_(directory) {}
 Outgoing::~Outgoing() = default;
 
 void Outgoing::close() noexcept {
+    std::vector<std::unique_ptr<File>> files;
+    const std::lock_guard lock(ForkAware::mutex());
+    files_.swap(files);
+}
+
+void Outgoing::disown() noexcept {
     files_.clear();
 }
 
@@ -164,7 +175,9 @@ Outgoing::File* Outgoing::take(std::size_t size) {
         drop(idle->get());
     }
     if (file == nullptr) {
-        file = files_.emplace_back(std::make_unique<File>(directory_)).get();
+        auto made = std::make_unique<File>(directory_);
+        const std::lock_guard lock(ForkAware::mutex());
+        file = files_.emplace_back(std::move(made)).get();
     }
     if (file->pages().size() != size) {
         try {
@@ -180,8 +193,12 @@ Outgoing::File* Outgoing::take(std::size_t size) {
 void Outgoing::drop(File* file) {
     // It stays for as long as it is published or mapped.
     unlinkat(directory_.descriptor().get(), file->name().c_str(), 0);
-    files_.erase(std::find_if(files_.begin(), files_.end(),
-                              [file](const auto& each) { return each.get() == file; }));
+    const auto found = std::find_if(files_.begin(), files_.end(),
+                                    [file](const auto& each) { return each.get() == file; });
+    std::unique_ptr<File> dropped;
+    const std::lock_guard lock(ForkAware::mutex());
+    dropped.swap(*found);
+    files_.erase(found);
 }
 
 // ------------------------------------------------------------------ what is read
@@ -238,9 +255,12 @@ private:
     std::shared_ptr<File> file_;
 };
 
-Incoming::Incoming() = default;
+Incoming::Incoming() {
+    enlist();
+}
 
 Incoming::~Incoming() {
+    retire();
     close();
 }
 

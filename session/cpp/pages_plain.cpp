@@ -18,6 +18,8 @@ bool Outgoing::write(const codec::Header&, const Tensor&,
 
 void Outgoing::close() noexcept {}
 
+void Outgoing::disown() noexcept {}
+
 Incoming::Incoming() = default;
 
 Incoming::~Incoming() = default;
