@@ -21,7 +21,9 @@ namespace tr {
 class Descriptor {
 public:
     Descriptor() noexcept = default;
-    explicit Descriptor(std::intptr_t number) noexcept : number_(number) {}
+    // On POSIX systems it gets another number where that is one of the standard streams': a program
+    // that has closed them may still print, or open them again.
+    explicit Descriptor(std::intptr_t number) noexcept;
     Descriptor(Descriptor&& other) noexcept : number_(other.release()) {}
     Descriptor& operator=(Descriptor&& other) noexcept;
     ~Descriptor() { close(); }

@@ -112,6 +112,14 @@ void write_all(int file, std::initializer_list<std::string_view> parts, const st
 
 // ------------------------------------------------------------------ descriptors
 
+Descriptor::Descriptor(std::intptr_t number) noexcept : number_(number) {
+    if (number < 0 || number > STDERR_FILENO) return;
+    const int other = fcntl(get(), F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+    if (other < 0) return;  // there are no more
+    close();
+    number_ = other;
+}
+
 Descriptor& Descriptor::operator=(Descriptor&& other) noexcept {
     if (this != &other) {
         close();

@@ -65,6 +65,26 @@ float value_of(const Folder& folder, const char* name) {
 
 }  // namespace
 
+TEST_CASE("no file takes the place of a standard stream that is closed") {
+    for (const int stream : {STDIN_FILENO, STDERR_FILENO}) {
+        CAPTURE(stream);
+        const Folder folder;
+        const int kept = fcntl(stream, F_DUPFD_CLOEXEC, 10);
+        REQUIRE(kept >= 0);
+        close(stream);
+        {
+            Directory directory(folder.path());
+            Outgoing outgoing(directory);
+            send(outgoing, directory, 1, "a.tsr");
+            const std::optional<tr::OpenFile> file = directory.open("a.tsr", "a.tsr");
+            CHECK(fcntl(stream, F_GETFD) == -1);
+            CHECK(fcntl(file->descriptor.get(), F_GETFD) == FD_CLOEXEC);
+        }
+        CHECK(dup2(kept, stream) == stream);
+        close(kept);
+    }
+}
+
 TEST_CASE("a file that its reader gives back just as its writer wants it is not written") {
     const Folder folder;
     Directory directory(folder.path());
