@@ -1,6 +1,7 @@
 // See json.hpp. Raises nothing but what the standard library raises where memory ends.
 #include "json.hpp"
 
+#include <algorithm>
 #include <cstdint>
 
 namespace tr::json {
@@ -305,19 +306,29 @@ void append(std::string& document, std::string_view text) {
         for (int shift = 12; shift >= 0; shift -= 4) document += digits[code >> shift & 0xF];
     };
     document += '"';
-    for (std::size_t i = 0; i < text.size(); ++i) {
-        const auto at = [&text](std::size_t k) { return static_cast<unsigned char>(text[k]); };
-        if (text[i] == '"' || text[i] == '\\') {
+    while (!text.empty()) {
+        const auto lead = static_cast<unsigned char>(text.front());
+        std::size_t length = 1;
+        if (text.front() == '"' || text.front() == '\\') {
             document += '\\';
-            document += text[i];
-        } else if (at(i) < 0x20) {
-            escape(at(i));
-        } else if (at(i) == 0xED && i + 2 < text.size() && at(i + 1) >= 0xA0) {
-            escape(0xD000U | (at(i + 1) & 0x3FU) << 6 | (at(i + 2) & 0x3FU));
-            i += 2;
+            document += text.front();
+        } else if (lead < 0x20) {
+            escape(lead);
+        } else if (lead < 0x80) {
+            document += text.front();
         } else {
-            document += text[i];
+            length = std::min<std::size_t>(lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : 4, text.size());
+            unsigned code = lead & 0xFFU >> (length + 1);
+            for (const char c : text.substr(1, length - 1)) {
+                code = code << 6 | (static_cast<unsigned char>(c) & 0x3FU);
+            }
+            if (code > 0xFFFF) {
+                escape(0xD800U + ((code - 0x10000U) >> 10));
+                code = 0xDC00U + (code & 0x3FFU);
+            }
+            escape(code);
         }
+        text.remove_prefix(length);
     }
     document += '"';
 }

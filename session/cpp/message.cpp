@@ -1,18 +1,15 @@
 // See message.hpp.
 #include "message.hpp"
 
-#include <algorithm>
 #include <locale>
 #include <sstream>
 
 #include "json.hpp"
+#include "space.hpp"
 
 namespace tr {
 
 namespace {
-
-// As Python splits text, but for spaces beyond ASCII.
-constexpr std::string_view spaces = " \t\n\r\f\v\x1c\x1d\x1e\x1f";
 
 // The start of what was read, for a person to see.
 std::string shown(std::string_view data) {
@@ -37,7 +34,7 @@ bool take(std::string_view& text, std::string_view pattern) {
     std::string_view rest = text;
     for (const char c : pattern) {
         if (c == ' ') {
-            rest.remove_prefix(std::min(rest.find_first_not_of(spaces), rest.size()));
+            rest = strip_start(rest);
         } else if (rest.empty() || rest.front() != c) {
             return false;
         } else {
@@ -123,26 +120,26 @@ void append_field(std::string& document, std::string_view name, std::string_view
 }  // namespace
 
 std::vector<std::string> split_names(std::string_view text) {
-    constexpr std::string_view separators = ", \t\n\r\f\v\x1c\x1d\x1e\x1f";
     std::vector<std::string> names;
-    while (true) {
-        const std::size_t start = text.find_first_not_of(separators);
-        if (start == text.npos) return names;
-        text.remove_prefix(start);
-        const std::size_t end = std::min(text.find_first_of(separators), text.size());
-        names.emplace_back(text.substr(0, end));
-        text.remove_prefix(end);
+    bool is_inside = false;
+    while (!text.empty()) {
+        const std::size_t separator = text.front() == ',' ? 1 : space_at_start(text);
+        if (separator > 0) {
+            text.remove_prefix(separator);
+        } else {
+            if (!is_inside) names.emplace_back();
+            names.back() += text.front();
+            text.remove_prefix(1);
+        }
+        is_inside = separator == 0;
     }
+    return names;
 }
 
 Request split_request(std::string_view message) {
-    const auto strip = [](std::string_view text) {
-        const std::size_t start = text.find_first_not_of(spaces);
-        if (start == text.npos) return std::string_view{};
-        return text.substr(start, text.find_last_not_of(spaces) - start + 1);
-    };
     message = strip(message);
-    const std::size_t end = std::min(message.find_first_of(spaces), message.size());
+    std::size_t end = 0;
+    while (end < message.size() && space_at_start(message.substr(end)) == 0) ++end;
     return {std::string(message.substr(0, end)), std::string(strip(message.substr(end))), ""};
 }
 

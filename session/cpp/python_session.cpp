@@ -12,6 +12,7 @@
 #include "mailbox.hpp"
 #include "message.hpp"
 #include "paths.hpp"
+#include "space.hpp"
 
 namespace tr {
 
@@ -36,13 +37,6 @@ std::string make_token() {
     return token;
 }
 
-std::string strip(const std::string& text) {
-    constexpr const char* spaces = " \t\n\r\f\v";
-    const std::size_t start = text.find_first_not_of(spaces);
-    if (start == text.npos) return "";
-    return text.substr(start, text.find_last_not_of(spaces) - start + 1);
-}
-
 std::optional<int> for_ever_at_0(int timeout_ms) {
     return timeout_ms != 0 ? std::optional(timeout_ms) : std::nullopt;
 }
@@ -54,9 +48,8 @@ std::string how_it_ended(std::optional<int> returncode) {
 }
 
 std::string what_it_wrote(const std::string& output) {
-    const std::size_t end = output.find_last_not_of(" \t\n\r\f\v");
-    if (end == output.npos) return "";
-    return "; the last it wrote:\n" + output.substr(0, end + 1);
+    const std::string_view text = strip_end(output);
+    return text.empty() ? "" : "; the last it wrote:\n" + std::string(text);
 }
 
 std::vector<Tensor> several(std::initializer_list<Tensor> tensors) {
@@ -110,9 +103,9 @@ public:
         if (is_alive()) {
             throw SessionBusy("session '" + session_id_ + "': the worker runs already");
         }
+        forget();
         connection_.end();
         connection_.start(script_, session_id_, workspace_);
-        forget();
         whose_ = Whose::Unknown;
         token_ = make_token();
     }
@@ -136,8 +129,8 @@ public:
         const std::shared_ptr<Process> process = connection_.process();
         if (process) process->kill();  // which ends the waits of other threads
         const Turn turn(connection_.turn());
-        connection_.end();
         forget();
+        connection_.end();
     }
 
     // -------------------------------------------------------------- state
@@ -482,7 +475,7 @@ private:
 
     std::optional<std::string> status() {
         const std::optional<std::string> data = connection_.mailbox()->read(file::status);
-        return data ? std::optional(strip(*data)) : std::nullopt;
+        return data ? std::optional(std::string(strip(*data))) : std::nullopt;
     }
 
     // Whether the worker has said a first word; which one tells whose worker it is.

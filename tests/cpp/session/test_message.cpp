@@ -109,9 +109,14 @@ TEST_CASE("lone surrogates come and go") {
 TEST_CASE("texts are written as JSON and read again") {
     CHECK(written("a\"b\\c") == R"("a\"b\\c")");
     CHECK(written("\n\t\0\x1f\x7f"s) == "\"\\u000a\\u0009\\u0000\\u001f\x7f\"");
+    // As Python writes it: whoever reads the file need not take it for UTF-8.
+    CHECK(written("gr\u00f6\u00dfe \u07ff\u0800\uffff") ==
+          R"("gr\u00f6\u00dfe \u07ff\u0800\uffff")");
+    CHECK(written("\U00010000\U0001F600\U0010FFFF") == R"("\ud800\udc00\ud83d\ude00\udbff\udfff")");
     std::string all;
     for (int byte = 0; byte < 128; ++byte) all += static_cast<char>(byte);
-    for (const std::string& text : {all, "gr\u00f6\u00dfe"s, "\xED\x9F\xBF\xEE\x80\x80"s, ""s}) {
+    for (const std::string& text :
+         {all, "gr\u00f6\u00dfe"s, "\xED\x9F\xBF\xEE\x80\x80"s, "\U00010000 \U0010FFFF"s, ""s}) {
         CHECK(decode_response("{\"result\": " + written(text) + "}").result == text);
     }
 }
@@ -219,6 +224,30 @@ TEST_CASE("a request is a command and its parameters") {
 TEST_CASE("names are split at spaces and commas") {
     CHECK(tr::split_names("a b,c , d\n") == std::vector<std::string>{"a", "b", "c", "d"});
     CHECK(tr::split_names(" ,").empty());
+}
+
+TEST_CASE("white space is that of Python") {
+    for (const char* space :
+         {"\t",     "\n",     "\v",     "\f",     "\r",     "\x1c",   "\x1d",   "\x1e",
+          "\x1f",   " ",      "\u0085", "\u00a0", "\u1680", "\u2000", "\u2001", "\u2002",
+          "\u2003", "\u2004", "\u2005", "\u2006", "\u2007", "\u2008", "\u2009", "\u200a",
+          "\u2028", "\u2029", "\u202f", "\u205f", "\u3000"}) {
+        CAPTURE(space);
+        const tr::Request request =
+            tr::split_request(space + "echo"s + space + space + "a b" + space);
+        CHECK(request.command == "echo");
+        CHECK(request.parameters == "a b");
+        CHECK(tr::split_names("a"s + space + ",b" + space) == std::vector<std::string>{"a", "b"});
+        CHECK(
+            decode_response("{\"cmd\":"s + space + "\"\"\"" + space + ",\"params\":\"x\"}" + space)
+                .result == "x");
+    }
+    for (const char* other : {"\b", "\x0e", "\x1b", "\x7f", "\u0084", "\u00a1", "\u180e", "\u200b",
+                              "\u2027", "\u202a", "\u2060", "\u3001", "\ufeff"}) {
+        CAPTURE(other);
+        CHECK(tr::split_request("echo"s + other).command == "echo"s + other);
+        CHECK(tr::split_names(other + "b"s) == std::vector<std::string>{other + "b"s});
+    }
 }
 
 TEST_CASE("progress is read, and what is none is not") {
