@@ -495,6 +495,23 @@ def test_leaves_a_grandchild(session: CppSession, end: str) -> None:
     eventually(lambda: not is_running(grandchild))
 
 
+def test_waited_for_by_another(session: CppSession) -> None:
+    """A client that waits for all its children ends what the worker has left behind, once."""
+    session("wait_for_children")
+    code = "child = subprocess.Popen(['sleep', '3600']); self.write_response('', str(child.pid))"
+    grandchild = int(fetch(session, do(code)))
+    session("request", do("os._exit(1)"))
+    eventually(lambda: session("is_alive") == "false")
+    eventually(lambda: not is_running(grandchild))
+    assert session("killpgs") == "1"
+    with raises("WorkerDied", "the worker is gone$"):
+        session("wait", PATIENCE_MS)
+    session("terminate")
+    assert session("killpgs") == "1"
+    session("start")
+    assert_serves(session)
+
+
 def test_leaves_a_daemon(session: CppSession) -> None:
     """A process that has left the worker's group lives on, and holds nobody up."""
     child = "child = subprocess.Popen(['sleep', '3600'], start_new_session=True)"
@@ -577,13 +594,17 @@ def test_forked(session: CppSession, workspace: Path) -> None:
 
 
 def test_forked_unseen(session: CppSession) -> None:
-    """A child that has all that the client has open, forked in another thread, is no hindrance."""
+    """A child that another thread forks during `start` has both pipes, and is no hindrance."""
+    # Here it has one of them; the other one a process that has left the worker's group.
+    code = "child = subprocess.Popen(['sleep', '3600'], start_new_session=True)"
+    daemon = int(fetch(session, do(f"{code}; self.write_response('', str(child.pid))")))
     child = int(session("fork_unseen"))
     try:
         session("terminate")
         assert_restarts(session)
     finally:
         os.kill(child, signal.SIGKILL)
+        os.kill(daemon, signal.SIGKILL)
 
 
 def test_two_on_one_id(session: CppSession, driver: Path, workspace: Path, tmp_path: Path) -> None:
