@@ -578,7 +578,10 @@ class PythonSession:
         def look() -> Response | None:
             if given_up is not None and given_up.is_set():
                 raise SessionError("the request was given up")
-            return self._look()
+            response = self._look()
+            if response is None and self._pending is None:
+                raise SessionError("there is no request to wait for any more")
+            return response
 
         if self._pending is None and self._answered is None:
             raise SessionError("there is no request to wait for")
@@ -598,6 +601,8 @@ class PythonSession:
         if self._pending is None or self._answered is not None or not self._post():
             return self._answered
         self._report()
+        if self._pending is None:  # the callback has ended the request, or taken its response
+            return self._answered
         mailbox = self._connection.mailbox
         data = mailbox.read(RESPONSE)
         while data is not None:

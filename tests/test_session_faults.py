@@ -26,6 +26,7 @@ import session as package
 from session import (
     PythonSession,
     SessionBusy,
+    SessionError,
     SessionTimeout,
     WorkerDied,
     WorkerError,
@@ -89,6 +90,24 @@ def both_ways(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
     """Run a test with events and without, at both ends."""
     if request.param == "polling":
         monkeypatch.setenv("TR_POLLING", "1")
+
+
+# ---------------------------------------------------------------- callbacks
+
+
+@pytest.mark.usefixtures("both_ways")
+@pytest.mark.parametrize("end", ["wait_for_response", "restart", "terminate"])
+def test_callbacks(start: Start, end: str) -> None:
+    """The callback of progress may take the response, restart the session, or end it."""
+    session = start()
+    results: list[object] = []
+    session.on_progress = lambda progress: results.append(getattr(session, end)())
+    report = do("self.progress(1, 2); time.sleep(0.2); self.write_response('', 'done')")
+    with pytest.raises(SessionError, match="no request to wait for any more"):
+        session.fetch_response(report)
+    assert results == ["done" if end == "wait_for_response" else None]
+    session.on_progress = None
+    assert_restarts(session)
 
 
 # ---------------------------------------------------------------- the worker dies
