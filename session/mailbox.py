@@ -69,8 +69,11 @@ _MEMORY = "/dev/shm"  # noqa: S108 - used only for a private folder in it
 # A tmpfs with less room than this is no place for tensors: that of a container has 64 MB.
 _ROOM_BYTES = 1 << 28
 
-# From here on the pages of a file are worth using again: fresh ones cost six times as much.
-_POOLED_BYTES = 1 << 20
+# From here on the pages of a file are worth using again: fresh ones cost up to six times as much.
+_POOLED_BYTES = 1 << 16
+
+# From here on a file that its writer does not keep is mapped, too, which takes a descriptor.
+_MAPPED_BYTES = 1 << 20
 
 # A status that fits is written in place: no reader ever sees a part of so few bytes.
 _STATUS_BYTES = 8
@@ -487,8 +490,10 @@ class Mailbox:
     def _load(self, descriptor: int, status: os.stat_result) -> NDArray[Any]:
         import tsr.reader
 
-        if status.st_size >= _POOLED_BYTES:
-            array = self._map(descriptor, status)
+        # A file that its writer keeps has two names: this one, and that in the pool.
+        is_kept = status.st_nlink == 2
+        if status.st_size >= (_POOLED_BYTES if is_kept else _MAPPED_BYTES):
+            array = self._map(descriptor, status, is_kept)
             if array is not None:
                 return array
             with open(descriptor, "rb", buffering=0) as file:
@@ -500,15 +505,14 @@ class Mailbox:
             os.close(descriptor)
         return tsr.reader.loads(data)
 
-    def _map(self, descriptor: int, status: os.stat_result) -> NDArray[Any] | None:
+    def _map(self, descriptor: int, status: os.stat_result, is_kept: bool) -> NDArray[Any] | None:
         # None where this process has no descriptors left: a mapping needs one while it lives.
         import mmap
 
         import tsr.reader
 
         try:
-            # A file that its writer keeps has two names: this one, and that in the pool.
-            if status.st_nlink == 2:
+            if is_kept:
                 return self._incoming.read(descriptor, status)
             # The lock goes with the mapping: whoever writes the file may keep this one, too.
             fcntl.flock(descriptor, fcntl.LOCK_SH)

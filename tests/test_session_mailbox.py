@@ -35,7 +35,8 @@ from tests.peers import can_unshare, descriptors, hear, peer, run, tell
 from tests.strategies import arrays
 from tsr.errors import FormatError, UnsupportedError
 
-LARGE = 1 << 20  # bytes from which on a tensor's pages are used again
+POOLED = 1 << 16  # bytes from which on a tensor's pages are used again
+LARGE = 1 << 20  # bytes from which on a tensor is mapped, whoever wrote it
 
 needs_namespaces = pytest.mark.skipif(
     not can_unshare(), reason="the system lets nobody have mounts of their own"
@@ -814,10 +815,20 @@ def test_replaced_pages_are_used_again(mailbox: Mailbox, path: Path) -> None:
 
 def test_small_ones_are_not_pooled(mailbox: Mailbox, path: Path) -> None:
     """A small tensor has a file of its own, and leaves none."""
-    mailbox.put_tensor("a", filled(1, LARGE - 1))
+    mailbox.put_tensor("a", filled(1, POOLED - 1))
     assert os.listdir(path) == ["a.tsr"]
-    mailbox.put_tensor("b", filled(1, LARGE))
+    mailbox.put_tensor("b", filled(1, POOLED))
     assert len(os.listdir(path)) == 3
+
+
+def test_many_are_kept(mailbox: Mailbox) -> None:
+    """Tensors of middling size take few descriptors, however many of them are kept."""
+    before, kept = len(descriptors()), []
+    for value in range(100):
+        mailbox.put_tensor("a", filled(value, LARGE // 2))
+        kept.append(mailbox.take_tensor("a"))
+    assert len(descriptors()) <= before + 4 * 8
+    assert all(holds(array, value) for value, array in enumerate(kept))
 
 
 def test_changes_stay_with_the_reader(mailbox: Mailbox, path: Path) -> None:

@@ -191,7 +191,7 @@ std::optional<Tensor> Mailbox::take_tensor(const std::string& tag) {
     const Removal removal(directory_, *claimed);
     std::optional<OpenFile> file = directory_.open(*claimed, name, true);
     if (!file) return {};
-    if (file->size >= pooled_bytes) {
+    if (file->size >= (Incoming::is_kept(*file) ? pooled_bytes : mapped_bytes)) {
         std::optional<Tensor> tensor = incoming_.map(*file);
         if (tensor) return tensor;
     }

@@ -26,7 +26,10 @@
 namespace tr {
 
 // From here on the pages of a file are worth using again.
-constexpr std::size_t pooled_bytes = std::size_t{1} << 20;
+constexpr std::size_t pooled_bytes = std::size_t{1} << 16;
+
+// From here on a file that its writer does not keep is mapped, too, which takes a descriptor.
+constexpr std::size_t mapped_bytes = std::size_t{1} << 20;
 
 // The files that a writer keeps.
 class Outgoing {
@@ -60,6 +63,8 @@ public:
     Incoming();
     ~Incoming();
 
+    // Whether its writer keeps a file: it has two names then, one of them in the pool.
+    static bool is_kept(const OpenFile& file) { return file.links == 2; }
     // The tensor that a file holds, on its pages: whoever writes the file does not, for as long as
     // the tensor lives. Nothing where it cannot be mapped, and has to be read.
     std::optional<Tensor> map(OpenFile& file);

@@ -266,9 +266,8 @@ Incoming::~Incoming() {
 
 std::optional<Tensor> Incoming::map(OpenFile& file) {
     const auto size = static_cast<std::size_t>(file.size);
-    // A file that its writer keeps has two names: this one, and that in the pool. Another one may
-    // be anybody's: what is changed of it is changed here alone.
-    const bool is_kept = file.links == 2;
+    // What its writer does not keep may be anybody's: what is changed of it is changed here alone.
+    const bool is_kept = Incoming::is_kept(file);
     const auto key = std::make_pair(file.device, file.inode);
     std::shared_ptr<Lease> lease;
     std::shared_ptr<File> mapped;
