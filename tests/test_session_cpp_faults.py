@@ -258,6 +258,7 @@ def test_shows(loud: tuple[CppSession, int]) -> None:
     """All that a worker prints is shown, its last words, too."""
     session, stderr = loud
     printed = "".join(f"{i}\n" for i in range(9000))
+    fcntl.fcntl(stderr, fcntl.F_SETPIPE_SZ, 1 << 20)  # nobody reads until the end
     fetch(session, do("print(*range(9000), sep='\\n', flush=True)"))
     with raises("WorkerDied"):
         fetch(session, do("print('the end', flush=True); os._exit(1)"))
