@@ -803,10 +803,14 @@ def test_late_response_waited_for(start: Start) -> None:
 def test_late_responses_in_a_row(start: Start) -> None:
     """No request gets lost that is made just as the response to an earlier one comes."""
     session = start()
+    late = 0
     for number in range(100):
-        with pytest.raises(SessionTimeout):
-            session.fetch_response("slow 0.01 late", 2)
+        try:  # a client that waits long for a processor may find the response, in time after all
+            assert session.fetch_response("slow 0.01 late", 2) == "late"
+        except SessionTimeout:
+            late += 1
         assert session.fetch_response(f"echo {number}") == str(number)
+    assert late > 10
 
 
 @pytest.mark.parametrize("size", [3, 1 << 19])
