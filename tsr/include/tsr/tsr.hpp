@@ -787,8 +787,10 @@ inline std::uint32_t crc32(const unsigned char* bytes, std::size_t size,
                            std::uint32_t value = 0) noexcept {
     std::uint32_t crc = ~value;
 #if TSR_CLMUL
-    static const bool has_clmul = __builtin_cpu_supports("pclmul") != 0;
-    if (size >= 128 && has_clmul) crc = crc32_by_clmul(bytes, size, crc);
+    if (size >= 128) {
+        static const bool has_clmul = __builtin_cpu_supports("pclmul") != 0;
+        if (has_clmul) crc = crc32_by_clmul(bytes, size, crc);
+    }
 #endif
     return ~crc32_by_table(bytes, size, crc);
 }
@@ -1719,14 +1721,13 @@ private:
 // ------------------------------------------------------------------ zlib streams
 
 /// Inflate a payload that is to give `info.nbytes` bytes, to `target`, or to nowhere to see whether
-/// it is right; then `crc` is that of what it gives.
+/// it is right; `crc`, where it is wanted, is that of what it gives.
 inline bool inflate_payload(const unsigned char* stream, const TensorInfo& info, std::size_t index,
-                            std::byte* target, std::uint32_t& crc, Report& report) {
+                            std::byte* target, std::uint32_t* crc, Report& report) {
 #if TSR_WITH_ZLIB
-    const std::string expected = "a zlib stream of " + count_of_bytes(info.nbytes);
     const auto broken = [&](const char* clause, std::string found) {
         report.broken("payload[" + number(index) + "]", info.offset, clause, std::move(found),
-                      expected);
+                      "a zlib stream of " + count_of_bytes(info.nbytes));
         return false;
     };
     // T4-ZLIB-1; zlib would wait for the id of the dictionary, and call a stream cut without it.
@@ -1777,7 +1778,7 @@ inline bool inflate_payload(const unsigned char* stream, const TensorInfo& info,
                               " after " + count_of_bytes(done + got));
         // T4-ZLIB-2
         if (done + got > info.nbytes) return broken("T4-ZLIB-2", "one that gives more");
-        crc = crc32(out, static_cast<std::size_t>(got), crc);
+        if (crc != nullptr) *crc = crc32(out, static_cast<std::size_t>(got), *crc);
         done += got;
         if (status == Z_STREAM_END) break;
         // T4-ZLIB-3
@@ -1884,7 +1885,7 @@ inline bool check_payload(const unsigned char* bytes, const Layout& layout, std:
     std::uint32_t crc = 0;
     if (!layout.is_compressed)
         crc = crc32(bytes + info.offset, static_cast<std::size_t>(info.nbytes));
-    else if (!inflate_payload(bytes + info.offset, info, index, nullptr, crc, report))
+    else if (!inflate_payload(bytes + info.offset, info, index, nullptr, &crc, report))
         return false;
     return check_crc(info, index, crc, report);
 }
@@ -2293,14 +2294,15 @@ public:
             // Where it is a lie that it is so large, say so.
             const Failure allocation = std::exchange(failure, {});
             if (layout_.is_compressed &&
-                !detail::inflate_payload(payload, info, index, nullptr, crc, report))
+                !detail::inflate_payload(payload, info, index, nullptr, nullptr, report))
                 return std::nullopt;
             failure = allocation ? allocation : detail::out_of_memory();
             failure.path = path_;
             return std::nullopt;
         }
         if (layout_.is_compressed) {
-            if (!detail::inflate_payload(payload, info, index, tensor->data(), crc, report))
+            std::uint32_t* wanted = options_.verify ? &crc : nullptr;
+            if (!detail::inflate_payload(payload, info, index, tensor->data(), wanted, report))
                 return std::nullopt;
         } else {
             // The copy is what is checked: a mapped file can change.
