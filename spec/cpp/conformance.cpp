@@ -5,10 +5,10 @@
 #include <openssl/sha.h>
 
 #include <cstdint>
-#include <cstdio>
-#include <memory>
 #include <string>
 #include <tsr/tsr.hpp>
+
+#include "inputs.hpp"
 
 namespace {
 
@@ -60,25 +60,12 @@ std::string answer(const unsigned char* bytes, std::size_t size) {
            "]}";
 }
 
-/// All of it, unless the input ends.
-bool read_all(void* data, std::size_t size) {
-    return std::fread(data, 1, size, stdin) == size;
-}
-
 }  // namespace
 
 int main() {
-    unsigned char length[8];
-    while (read_all(length, sizeof length)) {
-        std::uint64_t size = 0;
-        for (std::size_t i = 8; i-- > 0;) size = size << 8 | length[i];
-        // Of exactly this size, so that a sanitizer sees every byte that is read behind it.
-        const std::unique_ptr<unsigned char[]> input(new unsigned char[size]);
-        if (!read_all(input.get(), size)) return 1;
-        const std::string line = answer(input.get(), size) + "\n";
-        if (std::fwrite(line.data(), 1, line.size(), stdout) != line.size()) return 1;
-        // The answers to what has come must be out before this waits for more: each one at once.
-        if (std::fflush(stdout) != 0) return 1;
+    Input input;
+    while (next_input(input)) {
+        const std::string line = answer(input.bytes.get(), input.size) + "\n";
+        if (!write_answer(line.data(), line.size())) return 1;
     }
-    return std::ferror(stdin) != 0 ? 1 : 0;
 }

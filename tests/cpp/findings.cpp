@@ -10,11 +10,13 @@
 // To V, R and Z, the answer of a file that is refused is empty, and so is that of tensors that have
 // no encoding.
 
-#include <cstdio>
+#include <algorithm>
 #include <memory>
 #include <string>
 #include <tsr/tsr.hpp>
 #include <vector>
+
+#include "../../spec/cpp/inputs.hpp"
 
 namespace {
 
@@ -58,28 +60,20 @@ std::string written(const unsigned char* data, std::size_t size, char what) {
     return text;
 }
 
-bool read_all(void* data, std::size_t size) {
-    return std::fread(data, 1, size, stdin) == size;
-}
-
 }  // namespace
 
 int main() {
-    unsigned char length[8];
-    while (read_all(length, sizeof length)) {
-        std::uint64_t size = 0;
-        for (std::size_t i = 8; i-- > 0;) size = size << 8 | length[i];
-        char what = 0;
-        if (size == 0 || !read_all(&what, 1)) return 1;
-        // Of exactly this size, so that a sanitizer sees every byte that is read behind it.
-        const auto bytes = static_cast<std::size_t>(size - 1);
-        const std::unique_ptr<unsigned char[]> input(new unsigned char[bytes]);
-        if (!read_all(input.get(), bytes)) return 1;
+    Input input;
+    while (next_input(input)) {
+        if (input.size == 0) return 1;
+        const char what = static_cast<char>(input.bytes[0]);
+        // Again of exactly its size, without the letter.
+        const std::size_t size = input.size - 1;
+        const std::unique_ptr<unsigned char[]> file(new unsigned char[size]);
+        std::copy_n(input.bytes.get() + 1, size, file.get());
         const bool is_list = what == 'S' || what == 'L';
-        const std::string answer = framed(is_list ? findings(input.get(), bytes, what == 'S')
-                                                  : written(input.get(), bytes, what));
-        if (std::fwrite(answer.data(), 1, answer.size(), stdout) != answer.size()) return 1;
-        if (std::fflush(stdout) != 0) return 1;
+        const std::string answer = framed(is_list ? findings(file.get(), size, what == 'S')
+                                                  : written(file.get(), size, what));
+        if (!write_answer(answer.data(), answer.size())) return 1;
     }
-    return std::ferror(stdin) != 0 ? 1 : 0;
 }
