@@ -21,8 +21,8 @@ from tests.bench import report
 from tests.bench.case import Plan
 from tests.bench.cases import WORKS, cases
 from tests.bench.harness import measure
+from tests.bench.options import bench_parser
 
-MEMORY = "/dev/shm"  # noqa: S108 - the system's own place for files in memory
 LIBRARIES = ("numpy", "safetensors", "torch", "zlib-ng", "isal")
 
 
@@ -70,22 +70,12 @@ def run(plan: Plan, seconds: float, least_rounds: int) -> dict[str, Any]:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="small sizes, few repeats")
-    parser.add_argument("--only", default="", metavar="NAME", help="works with this in their name")
-    parser.add_argument("--seconds", type=float, help="for each row")
-    parser.add_argument(
-        "--dir",
-        default=MEMORY if os.access(MEMORY, os.W_OK) else tempfile.gettempdir(),
-        help="where the files go (default: %(default)s)",
-    )
+    parser = bench_parser("tests.bench", __doc__, "small sizes, few repeats")
     parser.add_argument(
         "--disk",
         default=tempfile.gettempdir(),
         help="where those go that are replaced on a disk (default: %(default)s)",
     )
-    parser.add_argument("--markdown", metavar="PATH", help="default: standard output")
-    parser.add_argument("--json", metavar="PATH", help="the medians and ratios as data")
     return parser
 
 

@@ -7,7 +7,6 @@ Python take turns in one run.
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import platform
@@ -21,9 +20,8 @@ from typing import Any
 from tests.bench.cpp import codec, sessions
 from tests.bench.cpp.program import compiler
 from tests.bench.harness import Samples, measure
+from tests.bench.options import bench_parser
 from tests.bench.report import duration, table
-
-MEMORY = "/dev/shm"  # noqa: S108 - the system's own place for files in memory
 
 TABLES = {"tsr.hpp": codec.works, "tr::PythonSession": sessions.works}
 
@@ -45,7 +43,10 @@ memory.
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Parse the command line, build, measure and write the report."""
-    options = _parser().parse_args(arguments)
+    parser = bench_parser(
+        "tests.bench.cpp", __doc__, "small files, few repeats", f"of {', '.join(TABLES)}"
+    )
+    options = parser.parse_args(arguments)
     seconds = options.seconds or (0.2 if options.quick else 4.0)
     document: dict[str, Any] = {
         "environment": {
@@ -103,21 +104,6 @@ def markdown(document: dict[str, Any]) -> str:
             lines.append([row["work"], duration(row["seconds"]), *cells])
         parts.append("\n".join(table(lines, words=(0,))) + "\n")
     return "\n".join(parts)
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m tests.bench.cpp", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="small files, few repeats")
-    parser.add_argument("--only", default="", metavar="NAME", help=f"of {', '.join(TABLES)}")
-    parser.add_argument("--seconds", type=float, help="for each row")
-    parser.add_argument(
-        "--dir",
-        default=MEMORY if os.access(MEMORY, os.W_OK) else tempfile.gettempdir(),
-        help="where the files go (default: %(default)s)",
-    )
-    parser.add_argument("--markdown", metavar="PATH", help="default: standard output")
-    parser.add_argument("--json", metavar="PATH", help="the medians and ratios as data")
-    return parser
 
 
 if __name__ == "__main__":

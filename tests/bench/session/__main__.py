@@ -18,11 +18,10 @@ from time import perf_counter
 from typing import Any
 
 from tests.bench.harness import measure
+from tests.bench.options import bench_parser
 from tests.bench.session import report
 from tests.bench.session.cases import Case, Plan, cases
 from tests.bench.session.ways import Places, missing
-
-MEMORY = "/dev/shm"  # noqa: S108 - the system's own place for files in memory
 
 # So long a way works before another has its turn: what the others left in the caches is then gone.
 TURN_SECONDS = 0.02
@@ -104,22 +103,12 @@ class _Turn:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m tests.bench.session", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="few repeats, few sessions at once")
-    parser.add_argument("--only", default="", metavar="NAME", help="works with this in their name")
-    parser.add_argument("--seconds", type=float, help="for each row")
-    parser.add_argument(
-        "--dir",
-        default=MEMORY if os.access(MEMORY, os.W_OK) else tempfile.gettempdir(),
-        help="where files in memory go (default: %(default)s)",
-    )
+    parser = bench_parser("tests.bench.session", __doc__, "few repeats, few sessions at once")
     parser.add_argument(
         "--disk",
         default=tempfile.gettempdir(),
         help="where those on a disk go (default: %(default)s)",
     )
-    parser.add_argument("--markdown", metavar="PATH", help="default: standard output")
-    parser.add_argument("--json", metavar="PATH", help="the medians and ratios as data")
     return parser
 
 
