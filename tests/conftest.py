@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -34,3 +35,12 @@ def pytest_collection_finish() -> None:
 def target(tmp_path: Path) -> Path:
     """Name a file to write, in an empty directory."""
     return tmp_path / "x.tsr"
+
+
+@pytest.fixture
+def workspace() -> Iterator[Path]:
+    """Make a workspace for sessions, and check that nothing is left of it."""
+    from tests.session_workers import a_workspace
+
+    with a_workspace() as folder:
+        yield folder

@@ -26,7 +26,6 @@ from tests import originals
 from tests.session_cpp import PATIENCE_MS, CppError, CppSession, a_client, build_programs, driver_of
 from tests.session_workers import (
     NAMESPACE,
-    a_workspace,
     can_run,
     do,
     eventually,
@@ -57,13 +56,6 @@ def driver(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def _interrupted() -> Iterator[None]:
     with no_hang(120):
         yield
-
-
-@pytest.fixture
-def workspace() -> Iterator[Path]:
-    """Make a workspace, and check that nothing is left of it."""
-    with a_workspace() as folder:
-        yield folder
 
 
 @pytest.fixture

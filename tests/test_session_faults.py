@@ -37,7 +37,6 @@ from tests.session_workers import (
     NAMESPACE,
     SECONDS,
     Start,
-    a_workspace,
     assert_computes,
     assert_restarts,
     assert_serves,
@@ -69,13 +68,6 @@ CHILD = "child = subprocess.Popen(['sleep', '3600'])"
 def _interrupted() -> Iterator[None]:
     with no_hang():
         yield
-
-
-@pytest.fixture
-def workspace() -> Iterator[Path]:
-    """Make a workspace, and check that nothing is left of it."""
-    with a_workspace() as folder:
-        yield folder
 
 
 @pytest.fixture

@@ -49,13 +49,6 @@ def _interrupted() -> Iterator[None]:
 
 
 @pytest.fixture
-def workspace() -> Iterator[Path]:
-    """Make a workspace, and check that nothing is left of it."""
-    with a_workspace() as folder:
-        yield folder
-
-
-@pytest.fixture
 def start(tmp_path: Path, workspace: Path) -> Iterator[Start]:
     """Start sessions, and end them."""
     with starter(tmp_path, workspace) as start_one:

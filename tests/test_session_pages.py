@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from session import WorkerError
 from session.mailbox import Mailbox
 from tests.peers import can_unshare, descriptors, run
-from tests.session_workers import Start, a_workspace, do, no_hang, starter
+from tests.session_workers import Start, do, no_hang, starter
 from tsr import UnsupportedError, dumps
 
 pytestmark = pytest.mark.skipif(
@@ -34,13 +34,6 @@ LARGE = 1 << 18  # values of float32 whose pages are used again, and mapped whoe
 def _interrupted() -> Iterator[None]:
     with no_hang():
         yield
-
-
-@pytest.fixture
-def workspace() -> Iterator[Path]:
-    """Make a workspace, and check that nothing is left of it."""
-    with a_workspace() as folder:
-        yield folder
 
 
 @pytest.fixture
