@@ -2,7 +2,7 @@
 
 import { createHash } from 'node:crypto';
 import { readSync, writeSync } from 'node:fs';
-import { FormatError, decode } from './tsr.mjs';
+import { FormatError, decode } from '../../tsr/js/tsr.mjs';
 
 const CHUNK = Buffer.alloc(1 << 20);
 
