@@ -19,7 +19,7 @@ import numpy as np
 from tsr.atomic import AtomicFile
 from tsr.converters.guard import guard
 from tsr.converters.registry import Holds
-from tsr.converters.tensor import NUMPY_DTYPES, Tensor, scratch_array, tiles
+from tsr.converters.tensor import NUMPY_DTYPES, Location, Tensor, scratch_array, tiles
 from tsr.converters.tree import DEPTH_MAX, Document, Entries
 from tsr.errors import ConversionError
 from tsr.extras import require
@@ -139,13 +139,22 @@ class _Reader:
 
         def load() -> Any:
             with guard(self._path, _WHAT, name):
-                if dataset.chunks is None:
+                if dataset.chunks is None and dataset.id.get_storage_size():
                     return dataset
-                if not _is_filled(dataset):
+                if dataset.chunks is None or not _is_filled(dataset):
                     return np.broadcast_to(dataset.fillvalue, dataset.shape)
                 return self._by_chunks(dataset)
 
-        return Tensor(dataset.dtype.name, dataset.shape, load)
+        location = Location(self._path, self._offset(dataset))
+        return Tensor(dataset.dtype.name, dataset.shape, load, location=location)
+
+    def _offset(self, dataset: Any) -> int | None:
+        # Where the elements lie side by side, as numpy has them.
+        as_numpy = self._h5py.h5t.py_create(dataset.dtype, logical=True)
+        if dataset.chunks is not None or dataset.id.get_type() != as_numpy:
+            return None
+        offset: int | None = dataset.id.get_offset()
+        return offset
 
     def _by_chunks(self, dataset: Any) -> Any:
         # Chunks are decompressed whole, so they are not read in the order of the elements.

@@ -20,7 +20,7 @@ from numpy.lib import format as npy_format
 from tsr.atomic import AtomicFile
 from tsr.converters.guard import guard
 from tsr.converters.registry import Holds
-from tsr.converters.tensor import NUMPY_DTYPES, Tensor
+from tsr.converters.tensor import NUMPY_DTYPES, Location, Tensor
 from tsr.converters.tree import Document
 from tsr.errors import ConversionError
 
@@ -98,6 +98,7 @@ def read(path: str, options: Options) -> Iterator[Document]:
         Tensor(
             layout.dtype.name, layout.shape,
             lambda: layout.over(np.memmap(path, np.uint8, "r", shape=(layout.end,))),
+            location=Location(path, layout.offset),
         ),
     )  # fmt: skip
 

@@ -21,7 +21,7 @@ from tsr.converters import npy
 from tsr.converters.archive import data_start
 from tsr.converters.guard import guard
 from tsr.converters.registry import Holds
-from tsr.converters.tensor import PIECE_BYTES, Tensor, scratch_file
+from tsr.converters.tensor import PIECE_BYTES, Location, Tensor, scratch_file
 from tsr.converters.tree import Document, Entries
 from tsr.errors import ConversionError
 
@@ -130,7 +130,15 @@ class _Member:
             layout = npy.read_layout(
                 stream, self._member.file_size, self._path, self._name, self._options.lossy
             )
-        return Tensor(layout.dtype.name, layout.shape, lambda: self._load(layout))
+        return Tensor(
+            layout.dtype.name, layout.shape, lambda: self._load(layout),
+            location=self._location(layout),
+        )  # fmt: skip
+
+    def _location(self, layout: Layout) -> Location:
+        if self._member.compress_type != zipfile.ZIP_STORED:
+            return Location(self._path, None)
+        return Location(self._path, self._data_start() + layout.offset)
 
     def _load(self, layout: Layout) -> NDArray[Any]:
         with guard(self._path, _WHAT, self._name):
@@ -145,8 +153,7 @@ class _Member:
     def _map(self) -> NDArray[np.uint8]:
         # The bytes of a stored member, where they lie.
         size = self._member.file_size
-        with open(self._path, "rb") as file:
-            start = data_start(file, self._member)
+        start = self._data_start()
         data: NDArray[np.uint8] = np.memmap(self._path, np.uint8, "r", start, (size,))
         checksum = 0
         for at in range(0, size, PIECE_BYTES):
@@ -154,3 +161,7 @@ class _Member:
         if checksum != self._member.CRC:
             raise ConversionError("wrong checksum", path=self._path, name=self._name)
         return data
+
+    def _data_start(self) -> int:
+        with open(self._path, "rb") as file:
+            return data_start(file, self._member)

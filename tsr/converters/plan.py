@@ -30,7 +30,16 @@ from tsr.errors import ConversionError
 if TYPE_CHECKING:
     from tsr.errors import TSRError
 
-__all__ = ["TSR", "Job", "check_apart", "is_batch", "lies_in", "plan_batch", "plan_one"]
+__all__ = [
+    "TSR",
+    "Job",
+    "check_apart",
+    "is_batch",
+    "lies_in",
+    "plan_batch",
+    "plan_one",
+    "reader_of",
+]
 
 TSR = ".tsr"
 
@@ -78,7 +87,7 @@ def is_batch(source: str, destination: str) -> bool:
 
 def plan_one(source: str, destination: str, to: str | None) -> Job:
     """Plan the conversion of one file, or of one folder of ``.tsr`` files."""
-    reader = _reader(source)
+    reader = reader_of(source)
     into, found = _is_into(destination), suffix_of(destination)
     if to is None and found and not into and find_format(found) is None:
         raise ConversionError(
@@ -134,7 +143,7 @@ def plan_batch(
             base = os.path.splitext(base)[0]
         folder = base if suffix == TSR else None
         file = base + file_suffix(suffix)
-        jobs.append(Job(path, _reader(path), writer, suffix, file, folder))
+        jobs.append(Job(path, reader_of(path), writer, suffix, file, folder))
     if not jobs and not errors:
         raise ConversionError("nothing in the folder can be converted", path=source)
     for job in jobs:
@@ -172,7 +181,14 @@ def _stem(source: str) -> str:
     return name if os.path.isdir(source) else os.path.splitext(os.path.basename(source))[0]
 
 
-def _reader(source: str) -> Format:
+def reader_of(source: str) -> Format:
+    """Find the format of a file, or of a folder.
+
+    Raises
+    ------
+    ConversionError
+        Nothing reads files of its suffix.
+    """
     if os.path.isdir(source):
         return folder_format()
     suffix = suffix_of(source)

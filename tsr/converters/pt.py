@@ -18,6 +18,7 @@ import warnings
 import zipfile
 from collections import OrderedDict
 from contextlib import contextmanager
+from dataclasses import replace
 from hashlib import sha256
 from typing import IO, TYPE_CHECKING, Any
 
@@ -27,7 +28,7 @@ from tsr.atomic import AtomicFile
 from tsr.converters.archive import data_start
 from tsr.converters.guard import guard
 from tsr.converters.registry import Holds
-from tsr.converters.tensor import BITS, Tensor, scratch_file
+from tsr.converters.tensor import BITS, Location, Tensor, scratch_file
 from tsr.converters.tree import Document, Entries, rebuild, set_notes, tensors
 from tsr.errors import ConversionError, MissingExtraError
 from tsr.extras import require
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
 
     from tsr.converters.tree import Options
 
-__all__ = ["DIMENSION_MAX", "DTYPES", "HOLDS", "RANK_MAX", "read", "write"]
+__all__ = ["DIMENSION_MAX", "DTYPES", "HOLDS", "RANK_MAX", "read", "show_tensor", "write"]
 
 HOLDS = Holds.ONE | Holds.MANY | Holds.NESTING | Holds.STRUCTURE | Holds.NOTES
 DTYPES = frozenset((
@@ -70,8 +71,8 @@ def read(path: str, options: Options) -> Iterator[Document]:
     """Read a file, mapped where its tensors are stored uncompressed."""
     torch = _import_torch()
     with guard(path, "a torch file"):
-        value = _unpickle(torch, path)
-        tree = _Reader(torch, path).convert(value)
+        value, start = _unpickle(torch, path)
+        tree = _Reader(torch, path, start).convert(value)
     yield Document(path, tree, {"format": "pt"})
 
 
@@ -88,6 +89,18 @@ def write(path: str, document: Document, options: Options) -> None:
             torch.save(value, file)
 
 
+def show_tensor(value: Any) -> Tensor:
+    """Show a torch tensor that is in memory; what is on its way in autograd is detached.
+
+    Raises
+    ------
+    ConversionError
+        It is sparse, quantized or on another device.
+    """
+    tensor: Tensor = _Reader(_import_torch(), "torch.Tensor", None).convert(value)
+    return replace(tensor, location=None)
+
+
 def _import_torch() -> Any:
     torch = require("torch", "torch", "a .pt file")
     version = tuple(int(part) for part in re.findall(r"\d+", torch.__version__)[:2])
@@ -99,13 +112,14 @@ def _import_torch() -> Any:
     return torch
 
 
-def _unpickle(torch: Any, path: str) -> Any:
+def _unpickle(torch: Any, path: str) -> tuple[Any, int | None]:
+    # What a file holds, and the address at which all of it is mapped, if it is.
     try:
         if not _is_archive(path):
-            return _load_filled(torch, path)
+            return _load_filled(torch, path), None
         if _is_mappable(path):
             return _load_mapped(torch, path)
-        return torch.load(path, map_location="cpu", weights_only=True)
+        return torch.load(path, map_location="cpu", weights_only=True), None
     except pickle.UnpicklingError as error:
         # torch's own message recommends to run the code that it found.
         found = re.search(r"GLOBAL (\S+)", str(error))
@@ -132,7 +146,7 @@ def _is_mappable(path: str) -> bool:
         return all(record.compress_type == zipfile.ZIP_STORED for record in archive.infolist())
 
 
-def _load_mapped(torch: Any, path: str) -> Any:
+def _load_mapped(torch: Any, path: str) -> tuple[Any, int]:
     # torch holds what it reads against the size of its record, but not what it maps: elements
     # could be any bytes of the file.
     storages: list[Any] = []
@@ -150,7 +164,7 @@ def _load_mapped(torch: Any, path: str) -> Any:
         if records.get(storage.data_ptr() - start) != storage.nbytes():
             found = f"no record of {storage.nbytes()} bytes where a tensor has its elements"
             raise ConversionError(f"not readable as a torch file: {found}", path=path)
-    return value
+    return value, start
 
 
 def _mapping_start(address: int) -> int:
@@ -202,9 +216,10 @@ def _missing(path: str) -> ConversionError:
 class _Reader:
     """What torch loaded -> a tree."""
 
-    def __init__(self, torch: Any, path: str):
+    def __init__(self, torch: Any, path: str, start: int | None):
         self._torch = torch
         self._path = path
+        self._start = start
         self._entries = Entries(path)
 
     def convert(self, value: Any, names: tuple[str, ...] = ()) -> Any:
@@ -254,7 +269,10 @@ class _Reader:
         plain = value.detach().resolve_conj().resolve_neg()
         if dtype in BITS:
             plain = plain.view(torch.uint8 if BITS[dtype] == "|u1" else torch.uint16)
-        return Tensor(dtype, tuple(value.shape), plain.numpy)
+        # Where conj and neg are resolved, memory is no longer that of the file.
+        mapped = self._start is not None and plain.numel() and plain.data_ptr() == value.data_ptr()
+        offset = plain.data_ptr() - self._start if mapped else None
+        return Tensor(dtype, tuple(value.shape), plain.numpy, location=Location(self._path, offset))
 
     def _refuse(self, what: str, names: tuple[str, ...]) -> ConversionError:
         return ConversionError(

@@ -21,7 +21,7 @@ from tsr.atomic import AtomicFile
 from tsr.converters import manifest
 from tsr.converters.guard import guard
 from tsr.converters.registry import Holds
-from tsr.converters.tensor import Tensor, storage_of
+from tsr.converters.tensor import Location, Tensor, storage_of
 from tsr.converters.tree import Document, Entries, get_notes, set_notes
 from tsr.errors import ConversionError
 from tsr.extras import require
@@ -71,7 +71,7 @@ def read(path: str, options: Options) -> Iterator[Document]:
         entries = Entries(path)
         entries.add(1, len(header))
         tree: dict[Any, Tree] = {
-            name: _tensor(name, entry, data[start:], path) for name, entry in header.items()
+            name: _tensor(name, entry, data, start, path) for name, entry in header.items()
         }
         if _NOTES in metadata:
             notes = manifest.decode(
@@ -94,23 +94,26 @@ def write(path: str, document: Document, options: Options) -> None:
                 file.write(block)
 
 
-def _tensor(name: str, entry: dict[str, Any], payload: NDArray[np.uint8], path: str) -> Tensor:
+def _tensor(
+    name: str, entry: dict[str, Any], data: NDArray[np.uint8], start: int, path: str
+) -> Tensor:
+    # One of the file `data`, whose payload begins at `start`.
     dtype = _DTYPES.get(entry["dtype"])
     if dtype is None:
         raise ConversionError(
             f"dtype {entry['dtype']}, expected one of {', '.join(_DTYPES)}", path=path, name=name
         )
     shape = tuple(entry["shape"])
-    begin, end = entry["data_offsets"]
+    begin, end = (start + offset for offset in entry["data_offsets"])
     storage = storage_of(dtype)
 
     def load() -> NDArray[Any]:
         if begin == end:
             return np.empty(shape, storage)
-        array: NDArray[Any] = np.ndarray(shape, storage, payload[begin:end].data)
+        array: NDArray[Any] = np.ndarray(shape, storage, data[begin:end].data)
         return array
 
-    return Tensor(dtype, shape, load)
+    return Tensor(dtype, shape, load, location=Location(path, begin))
 
 
 def _build_header(path: str, tree: dict[str, Tensor], metadata: dict[str, str]) -> bytes:

@@ -11,7 +11,7 @@ import tempfile
 from dataclasses import dataclass
 from itertools import product
 from math import prod
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -22,7 +22,16 @@ if TYPE_CHECKING:
 
     Selection = tuple[slice, ...]
 
-__all__ = ["BITS", "NUMPY_DTYPES", "Tensor", "scratch_array", "scratch_file", "storage_of", "tiles"]
+__all__ = [
+    "BITS",
+    "NUMPY_DTYPES",
+    "Location",
+    "Tensor",
+    "scratch_array",
+    "scratch_file",
+    "storage_of",
+    "tiles",
+]
 
 # The most bytes of an array that are in memory at once.
 PIECE_BYTES = 1 << 24
@@ -32,6 +41,23 @@ BITS = {"bfloat16": "<u2", "float8_e4m3fn": "|u1", "float8_e5m2": "|u1"}
 
 # What numpy calls the numbers it has, longdouble included, whatever its size here.
 NUMPY_DTYPES = frozenset(np.dtype(code).name for code in "?bhilqBHILQefdgFDG")
+
+
+class Location(NamedTuple):
+    """Where the elements of an array lie.
+
+    Attributes
+    ----------
+    path : str or None
+        The file, if it has a name.
+    offset : int or None
+        Where the first of them begins, in bytes from the start of the file, and the others as
+        the strides of what `Tensor.load` gives say. None: they are compressed, in pieces, or it
+        is not known.
+    """
+
+    path: str | None
+    offset: int | None
 
 
 @dataclass(frozen=True)
@@ -49,12 +75,15 @@ class Tensor:
         numpy lacks come as the unsigned integers of `BITS`.
     change : callable, optional
         A cast, applied to each piece and told how many elements came before it.
+    location : Location, optional
+        None: it is not known.
     """
 
     dtype: str
     shape: tuple[int, ...]
     load: Callable[[], Any]
     change: Callable[[NDArray[Any], int], NDArray[Any]] | None = None
+    location: Location | None = None
 
     @property
     def storage(self) -> np.dtype[Any]:

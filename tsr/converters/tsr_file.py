@@ -12,12 +12,12 @@ from tsr.atomic import AtomicFile
 from tsr.compression import crc32
 from tsr.contents import open_contents, read_layout
 from tsr.converters.registry import Holds
-from tsr.converters.tensor import Tensor, scratch_file
+from tsr.converters.tensor import Location, Tensor, scratch_file
 from tsr.converters.tree import Document
 from tsr.dtypes import V1_TYPES
 from tsr.errors import ConversionError
 from tsr.header import DIMENSION_MAX, build_header
-from tsr.layout import V1_RANK_MAX
+from tsr.layout import TSR4_ZLIB, V1_RANK_MAX
 from tsr.tensor_file import TensorFile
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def open_tensor(path: str, options: Options) -> Tensor:
     ConversionError
         It is a TSR4 file of several tensors.
     """
-    infos = read_layout(path, options.strict).infos
+    mode, infos = read_layout(path, options.strict)
     if len(infos) != 1:
         raise ConversionError(
             f"holds {len(infos)} tensors, expected one for each file of a folder", path=path
@@ -73,7 +73,8 @@ def open_tensor(path: str, options: Options) -> Tensor:
     def load() -> NDArray[Any]:
         return OpenFile(path, options).load(0)
 
-    return Tensor(infos[0].element.name, infos[0].shape, load)
+    offset = None if mode == TSR4_ZLIB else infos[0].offset
+    return Tensor(infos[0].element.name, infos[0].shape, load, location=Location(path, offset))
 
 
 class OpenFile:
@@ -88,6 +89,7 @@ class OpenFile:
     def __init__(self, path: str, options: Options) -> None:
         self._contents = open_contents(path, options.strict)
         self._file = TensorFile(self._contents)
+        self._path = path
         self._scratch = options.scratch
 
     @property
@@ -98,7 +100,8 @@ class OpenFile:
     def tensor(self, index: int) -> Tensor:
         """Give a tensor, whose elements are read when asked for."""
         info = self._file.infos[index]
-        return Tensor(info.element.name, info.shape, partial(self.load, index))
+        location = Location(self._path, None if self._file.compressed else info.offset)
+        return Tensor(info.element.name, info.shape, partial(self.load, index), location=location)
 
     def load(self, index: int) -> NDArray[Any]:
         """Give verified elements: where they lie, or inflated into a file without a name."""
