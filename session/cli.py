@@ -15,7 +15,7 @@ from session.client import PythonSession
 from session.errors import SessionError, WorkerDied, WorkerError, WorkerStartError
 from session.mailbox import check_name, default_workspace
 from session.survey import STALE, remove, survey
-from tsr.cli.arguments import add_json, command_parser, commands_parser, parse
+from tsr.cli.arguments import add_color, add_json, command_parser, commands_parser, parse
 from tsr.cli.output import encodable, print_json, print_table, printable
 from tsr.cli.progress import progress_bar
 from tsr.cli.report import SYSTEM, Report
@@ -272,6 +272,7 @@ def _without_traceback(error: WorkerError) -> WorkerError:
 def _ls_parser() -> ArgumentParser:
     made = command_parser("session ls", _LS, _LS_EXAMPLES)
     add_json(made, "a list of objects")
+    add_color(made)
     return made
 
 
@@ -301,6 +302,7 @@ def _ls(options: Namespace) -> int:
                  _duration(session.age))
                 for session in sessions
             ],
+            color=options.color,
         )  # fmt: skip
     return 0
 

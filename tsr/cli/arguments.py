@@ -5,11 +5,21 @@ from __future__ import annotations
 from argparse import ArgumentParser, RawDescriptionHelpFormatter
 from typing import TYPE_CHECKING
 
+from tsr.cli.color import AUTO, CHOICES
+
 if TYPE_CHECKING:
     from argparse import Namespace, _ActionsContainer
     from collections.abc import Mapping
 
-__all__ = ["add_json", "add_lenient", "add_paths", "command_parser", "commands_parser", "parse"]
+__all__ = [
+    "add_color",
+    "add_json",
+    "add_lenient",
+    "add_paths",
+    "command_parser",
+    "commands_parser",
+    "parse",
+]
 
 
 def commands_parser(
@@ -79,3 +89,12 @@ def add_lenient(parser: ArgumentParser) -> None:
 def add_json(parser: _ActionsContainer, what: str) -> None:
     """Take ``--json``; `what` it prints."""
     parser.add_argument("--json", action="store_true", help=f"print {what} as JSON")
+
+
+def add_color(parser: _ActionsContainer) -> None:
+    """Take ``--color``."""
+    parser.add_argument(
+        "--color", choices=CHOICES, default=AUTO,
+        help="whether to colour: auto, the default, where stdout is a terminal, unless NO_COLOR "
+        "is set",
+    )  # fmt: skip

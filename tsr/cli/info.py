@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tsr.cli.arguments import add_json, add_lenient, add_paths, command_parser
+from tsr.cli.arguments import add_color, add_json, add_lenient, add_paths, command_parser
 from tsr.cli.inputs import expand, label, opened
 from tsr.cli.output import print_json, print_table, printable
 from tsr.cli.report import Report
@@ -42,6 +42,7 @@ def parser() -> ArgumentParser:
     add_paths(made)
     add_lenient(made)
     add_json(made, "a list of objects")
+    add_color(made)
     return made
 
 
@@ -54,9 +55,9 @@ def run(options: Namespace) -> int:
         return report.code
     found = list(layouts)
     if len(found) == 1:
-        _print_listing(*found[0])
+        _print_listing(*found[0], options.color)
     elif found:
-        _print_files(found)
+        _print_files(found, options.color)
     return report.code
 
 
@@ -86,7 +87,7 @@ def _facts(info: TensorInfo) -> dict[str, Any]:
     }
 
 
-def _print_listing(path: str, layout: Layout) -> None:
+def _print_listing(path: str, layout: Layout, color: str) -> None:
     print(printable(label(path)))
     print(f"  format    {layout.format}")
     if layout.mode is None:
@@ -111,10 +112,11 @@ def _print_listing(path: str, layout: Layout) -> None:
             (index, *_cells(info, compressed), f"0x{info.crc32:08x}")
             for index, info in enumerate(layout.infos)
         ],
+        color=color,
     )
 
 
-def _print_files(found: list[tuple[str, Layout]]) -> None:
+def _print_files(found: list[tuple[str, Layout]], color: str) -> None:
     # A row for each tensor; those of a file with several are told apart by their index.
     compressed = any(layout.mode == TSR4_ZLIB for _, layout in found)
     rows = [
@@ -131,7 +133,7 @@ def _print_files(found: list[tuple[str, Layout]]) -> None:
         count, "", "", "", sum(info.size for info in infos), sum(info.nbytes for info in infos),
         *stored, "",
     )  # fmt: skip
-    print_table(("PATH", "FORMAT", *_columns(compressed)), rows, total)
+    print_table(("PATH", "FORMAT", *_columns(compressed)), rows, total, color)
 
 
 def _columns(compressed: bool) -> tuple[str, ...]:

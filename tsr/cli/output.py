@@ -9,6 +9,8 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
+from tsr.cli.color import AUTO, console, paint
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
@@ -51,41 +53,46 @@ def print_table(
     columns: Sequence[str],
     rows: Sequence[Sequence[str | int]],
     total: Sequence[str | int] | None = None,
+    color: str = AUTO,
 ) -> None:
-    """Print rows under headings, with a last one for any total; numbers align right."""
+    """Print rows under headings, with a last one for any total; numbers align right.
+
+    `color` is what ``--color`` got. The layout does not depend on it.
+    """
     right = [isinstance(cell, int) for cell in rows[0]]
     lines = rows if total is None else (*rows, total)
     cells = [[printable(str(cell)) for cell in line] for line in lines]
     on_terminal = sys.stdout is not None and sys.stdout.isatty()
-    if not (on_terminal and _print_rich(columns, cells, right, footer=total is not None)):
-        _print_plain([list(columns), *cells], right)
+    if not (on_terminal and _print_rich(columns, cells, right, total is not None, color)):
+        _print_plain([list(columns), *cells], right, color)
 
 
-def _print_plain(cells: list[list[str]], right: list[bool]) -> None:
+def _print_plain(cells: list[list[str]], right: list[bool], color: str) -> None:
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     for row in cells:
         aligned = (
             cell.rjust(width) if is_right else cell.ljust(width)
             for cell, width, is_right in zip(row, widths, right, strict=True)
         )
-        print("  ".join(aligned).rstrip())
+        line = "  ".join(aligned).rstrip()
+        print(paint(line, "bold", color) if row is cells[0] else line)
 
 
 def _print_rich(
-    columns: Sequence[str], cells: list[list[str]], right: list[bool], footer: bool
+    columns: Sequence[str], cells: list[list[str]], right: list[bool], footer: bool, color: str
 ) -> bool:
     # Whether rich is there to print it.
-    try:
-        from rich.box import SIMPLE_HEAD
-        from rich.console import Console
-        from rich.table import Table
-        from rich.text import Text
-    except ImportError:
+    out = console(color)
+    if out is None:
         return False
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+    from rich.text import Text
+
     table = Table(box=SIMPLE_HEAD, show_footer=footer)
     for name, last, is_right in zip(columns, cells[-1], right, strict=True):
         table.add_column(name, Text(last), justify="right" if is_right else "left", overflow="fold")
     for row in cells[:-1] if footer else cells:
         table.add_row(*map(Text, row))  # as text: markup in a file's name is not obeyed
-    Console().print(table)
+    out.print(table)
     return True

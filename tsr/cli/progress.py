@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from threading import Lock, Timer
 from typing import TYPE_CHECKING, Any
 
+from tsr.cli.color import console
 from tsr.cli.output import printable
 
 if TYPE_CHECKING:
@@ -55,12 +56,11 @@ class _Bar:
 
     def show(self) -> None:
         try:
-            from rich.console import Console
             from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
         except ImportError:
             return
         columns = BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}", markup=False)
-        progress = Progress(*columns, console=Console(stderr=True), transient=True)
+        progress = Progress(*columns, console=console(stderr=True), transient=True)
         with self._lock:
             progress.add_task(**self._state)
             progress.start()
