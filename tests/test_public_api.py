@@ -15,7 +15,7 @@ PUBLIC = [
     "ClosedFileError", "ConversionError", "ConversionWarning", "FormatError", "Header",
     "MissingExtraError", "TSRError", "TensorFile", "TensorInfo", "TensorWriter",
     "UnsupportedError", "build_header", "convert", "create", "dumps", "dumps_into",
-    "get_cmake_dir", "get_include", "load", "loads", "open", "open_memmap", "parse_header",
+    "explain", "get_cmake_dir", "get_include", "load", "loads", "open", "open_memmap", "parse_header",
     "read_header", "save", "torch", "validate",
 ]  # fmt: skip
 
@@ -61,7 +61,7 @@ def test_typed() -> None:
         pytest.param("import session", set(), id="import-session"),
         pytest.param("from tech_renaissance import TechRenaissanceServer", set(), id="worker"),
         pytest.param("import session; session.PythonSession()", set(), id="client"),
-        pytest.param("import tsr; tsr.read_header, tsr.validate", set(), id="header"),
+        pytest.param("import tsr; tsr.read_header, tsr.validate, tsr.explain", set(), id="header"),
         pytest.param("import tsr; tsr.get_include, tsr.get_cmake_dir", set(), id="cpp"),
         pytest.param("import tsr; tsr.load, tsr.save, tsr.open_memmap", {"numpy"}, id="arrays"),
         pytest.param("import tsr; tsr.torch", {"numpy", "torch"}, id="torch"),

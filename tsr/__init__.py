@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         TSRError,
         UnsupportedError,
     )
+    from tsr.explanation import explain
     from tsr.header import Header, build_header, parse_header
     from tsr.memmap import open_memmap
     from tsr.reader import load, loads
@@ -53,6 +54,7 @@ __all__ = [
     "create",
     "dumps",
     "dumps_into",
+    "explain",
     "get_cmake_dir",
     "get_include",
     "load",
@@ -74,6 +76,7 @@ _MODULES = {
     "header": ("Header", "build_header", "parse_header"),
     "source": ("read_header",),
     "validation": ("validate",),
+    "explanation": ("explain",),
     "container": ("TensorInfo",),
     "tensor_file": ("TensorFile", "open"),
     "tensor_writer": ("TensorWriter", "create"),

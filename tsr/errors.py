@@ -61,7 +61,7 @@ class FormatError(TSRError, ValueError):
 
     Attributes
     ----------
-    path, field, offset, found, expected, clause
+    path, field, offset, found, expected, clause, note
         As given.
     """
 
@@ -82,6 +82,7 @@ class FormatError(TSRError, ValueError):
         self.found = found
         self.expected = expected
         self.clause = clause
+        self.note = note
         where = f"{path}: " if path is not None else ""
         remark = f" ({note})" if note else ""
         super().__init__(

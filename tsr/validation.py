@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tsr.contents import Contents, decode_layout, read_all
 from tsr.errors import FormatError
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from tsr.source import Source
 
-__all__ = ["FINDINGS_MAX", "validate"]
+__all__ = ["FINDINGS_MAX", "check", "validate"]
 
 # A small file can break a rule in each of millions of entries.
 FINDINGS_MAX = 10_000
@@ -54,6 +54,11 @@ def validate(source: Source, *, strict: bool = True) -> list[FormatError]:
         data, size, path = read_all(source, strict, v1_payload=False)
     except FormatError as error:  # no regular file
         return [error]
+    return check(data, size, path, strict)
+
+
+def check(data: Any, size: int | None, path: str | None, strict: bool) -> list[FormatError]:
+    """Check like `validate` what `tsr.contents.read_all` has read."""
     findings: list[FormatError] = []
 
     def report(error: FormatError) -> None:

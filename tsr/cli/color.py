@@ -22,7 +22,8 @@ CHOICES = (AUTO, ALWAYS, NEVER)
 
 # What `paint` knows: the numbers that terminals have for them.
 _STYLES = {
-    "bold": 1, "dim": 2, "red": 31, "green": 32, "yellow": 33, "blue": 34, "magenta": 35, "cyan": 36
+    "bold": 1, "dim": 2, "reverse": 7, "red": 31, "green": 32, "yellow": 33, "blue": 34,
+    "magenta": 35, "cyan": 36,
 }  # fmt: skip
 
 
@@ -58,7 +59,7 @@ def console(choice: str = AUTO, *, stderr: bool = False) -> Console | None:
 def paint(text: str, style: str, choice: str = AUTO, *, stderr: bool = False) -> str:
     """Put a style around text that is already printable, if it is to be coloured. No rich.
 
-    Styles are bold, dim, red, green, yellow, blue, magenta and cyan.
+    Styles are bold, dim, reverse, red, green, yellow, blue, magenta and cyan.
     """
     if not wants_color(choice, stderr=stderr):
         return text
