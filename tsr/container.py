@@ -47,6 +47,7 @@ __all__ = [
     "decode_directory",
     "directory_end",
     "encode_container",
+    "header_checksum",
     "next_start",
 ]
 
@@ -203,7 +204,7 @@ def decode_container_header(  # noqa: C901 - one branch a rule, in the order of 
         broken("magic", "T4-MAGIC-1", magic, TSR4_MAGIC)
         return None, 0  # what follows is no header of ours, and means nothing
     # T4-CRC-1
-    checksum = _header_crc(data)
+    checksum = header_checksum(data)
     if header_crc32 != checksum:
         note = "the CRC-32 of the header"
         broken("header_crc32", "T4-CRC-1", f"0x{header_crc32:08x}", f"0x{checksum:08x}", note)
@@ -424,7 +425,7 @@ def encode_container(mode: int, infos: Sequence[TensorInfo]) -> bytes:
         data, 0, TSR4_MAGIC, *TSR4_VERSION, TSR4_HEADER_SIZE, mode, count, TSR4_ENTRY_SIZE,
         TSR4_HEADER_SIZE, start, 0, 0, b"",
     )  # fmt: skip
-    data[_CRC_OFFSET : _CRC_OFFSET + 4] = _header_crc(data).to_bytes(4, "little")
+    data[_CRC_OFFSET : _CRC_OFFSET + 4] = header_checksum(data).to_bytes(4, "little")
     position = TSR4_HEADER_SIZE
     for element, (n, h, w, c), offset, nbytes, stored, crc, _ in infos:
         itemsize = element.itemsize
@@ -438,7 +439,7 @@ def encode_container(mode: int, infos: Sequence[TensorInfo]) -> bytes:
     return bytes(data)
 
 
-def _header_crc(data: Any) -> int:
-    # Of the header with its own field 0.
+def header_checksum(data: Any) -> int:
+    """Compute the CRC-32 of a header, with the field of that CRC taken as 0."""
     checksum = crc32(data[:_CRC_OFFSET])
     return crc32(data[_CRC_OFFSET + 4 : TSR4_HEADER_SIZE], crc32(_ZEROS, checksum))

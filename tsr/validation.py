@@ -13,9 +13,10 @@ from tsr.threads import in_order, thread_count
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tsr.contents import Layout
     from tsr.source import Source
 
-__all__ = ["FINDINGS_MAX", "check", "validate"]
+__all__ = ["FINDINGS_MAX", "check", "check_layout", "fault_in", "validate"]
 
 # A small file can break a rule in each of millions of entries.
 FINDINGS_MAX = 10_000
@@ -59,24 +60,14 @@ def validate(source: Source, *, strict: bool = True) -> list[FormatError]:
 
 def check(data: Any, size: int | None, path: str | None, strict: bool) -> list[FormatError]:
     """Check like `validate` what `tsr.contents.read_all` has read."""
-    findings: list[FormatError] = []
-
-    def report(error: FormatError) -> None:
-        findings.append(error)
-        if len(findings) == FINDINGS_MAX:
-            raise _EnoughError
-
-    try:
-        layout = decode_layout(data, size, strict, path, report)
-    except _EnoughError:
-        return findings
-    if findings or layout.mode is None:
+    layout, findings = check_layout(data, size, path, strict=strict)
+    if layout is None or layout.mode is None:
         return findings
     contents = Contents(data, path, strict, layout)
 
     def faults(index: int) -> list[FormatError]:
         checks = (contents.check_payload, contents.check_padding)
-        found = (_fault(check, index) for check in (checks if index >= 0 else checks[1:]))
+        found = (fault_in(check, index) for check in (checks if index >= 0 else checks[1:]))
         return [error for error in found if error is not None]
 
     indexes = range(-1, len(layout.infos))  # padding comes first
@@ -88,11 +79,30 @@ def check(data: Any, size: int | None, path: str | None, strict: bool) -> list[F
     return list(islice(found, FINDINGS_MAX))
 
 
+def check_layout(
+    data: Any, size: int | None, path: str | None, *, strict: bool
+) -> tuple[Layout | None, list[FormatError]]:
+    """Check header and directory; the layout is None where they break a rule."""
+    findings: list[FormatError] = []
+
+    def report(error: FormatError) -> None:
+        findings.append(error)
+        if len(findings) == FINDINGS_MAX:
+            raise _EnoughError
+
+    try:
+        layout = decode_layout(data, size, strict, path, report)
+    except _EnoughError:
+        return None, findings
+    return None if findings else layout, findings
+
+
 class _EnoughError(Exception):
     pass
 
 
-def _fault(check: Callable[[int], None], index: int) -> FormatError | None:
+def fault_in(check: Callable[[int], None], index: int) -> FormatError | None:
+    """Give the error that a check of `Contents` raises for a tensor."""
     try:
         check(index)
     except FormatError as error:

@@ -35,6 +35,7 @@ COMMANDS = {
     "info": "show what the headers of files say",
     "validate": "check files against every rule of their format",
     "explain": "show what is in files byte by byte, and what is wrong with them",
+    "repair": "mend a file where the rest of it proves what is right",
     "dump": "print the values of a file",
     "convert": "convert files from and to other formats",
     "session": "have a Python worker compute, and look after such sessions",

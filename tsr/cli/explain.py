@@ -10,7 +10,8 @@ from tsr.cli.arguments import add_color, add_json, add_lenient, add_paths, comma
 from tsr.cli.color import paint
 from tsr.cli.hexdump import WRONG, hexdump
 from tsr.cli.inputs import expand, label, opened
-from tsr.cli.output import print_json, printable
+from tsr.cli.output import finding_object, plain, print_json, printable
+from tsr.cli.repair import repair_command
 from tsr.cli.report import INVALID, Report
 from tsr.explanation import explain
 from tsr.meanings import count_of
@@ -37,8 +38,9 @@ what it looks like.
 Of many tensors the first and the last are shown, and those with findings; of many findings the
 first. --all shows all of them.
 
-JSON: an object for each file, with path, format, size, valid, parts, findings and resemblance,
-which is null or what a file of no known format looks like."""
+JSON: an object for each file, with path, format, size, valid, parts, findings, repair, which is null
+or the command that mends all of it, and resemblance, which is null or what a file of no known
+format looks like."""
 
 _EXAMPLES = """\
   tsr explain weights.tsr
@@ -124,6 +126,11 @@ def _lines(path: str, explanation: Explanation, everything: bool, width: int) ->
     if left:
         yield []
         yield [(f"... {count_of(left, 'more finding')}, which --all shows", "dim")]
+    command = repair_command(path, explanation)
+    if command is not None:
+        yield []
+        purpose = "if it was changed on purpose" if "--checksums" in command else "all of it"
+        yield [(f"Mended, {purpose}, by: ", ""), (printable(command), "bold")]
 
 
 def _resemblance_lines(explanation: Explanation, width: int) -> Iterator[Line]:
@@ -186,32 +193,21 @@ def _as_object(path: str, explanation: Explanation, everything: bool) -> dict[st
         "size": explanation.size,
         "valid": not explanation.findings,
         "parts": [
-            {**part._asdict(), "value": _json_value(part.value)}
-            for part in explanation.parts(chosen)
+            {**part._asdict(), "value": plain(part.value)} for part in explanation.parts(chosen)
         ],
         "findings": [_finding_object(fault) for fault in explanation.faults()],
+        "repair": repair_command(path, explanation),
         "resemblance": None if resemblance is None else resemblance._asdict(),
     }
 
 
 def _finding_object(fault: Fault) -> dict[str, Any]:
-    finding = fault.finding
     return {
-        "clause": finding.clause,
-        "field": finding.field,
-        "offset": finding.offset,
-        "found": _json_value(finding.found),
-        "expected": _json_value(finding.expected),
+        **finding_object(fault.finding),
         "found_bytes": None if fault.before is None else fault.before.hex(),
         "expected_bytes": None if fault.after is None else fault.after.hex(),
         "marks": [mark._asdict() for mark in fault.marks],
         "sentence": fault.clause.sentence,
         "location": fault.clause.location,
         "mend": fault.clause.mend,
-        "message": str(finding),
     }
-
-
-def _json_value(value: object) -> object:
-    # JSON has no bytes: they show as Python writes them.
-    return str(value) if isinstance(value, bytes) else value

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import textwrap
 from collections import deque
-from itertools import takewhile
+from itertools import groupby, takewhile
 from typing import TYPE_CHECKING, NamedTuple
 
 from tsr.cli.output import printable
@@ -174,9 +174,11 @@ class _Dump:
         self, offset: int | None, cells: list[tuple[str, str]], style: str, name: str, note: str
     ) -> Line:
         at = "" if offset is None else f"{offset:0{self._digits}x}"
-        line: Line = [(at.ljust(self._digits), "dim"), (" ", "")]
-        for cell in cells:
-            line += [(" ", ""), cell]
+        line: Line = [(at.ljust(self._digits), "dim"), ("  " if cells else " ", "")]
+        for look, group in groupby(cells, key=lambda cell: cell[1]):
+            line += [(" ".join(text for text, _ in group), look), (" ", "")]
+        if cells:
+            line.pop()
         line.append((" " * (3 * (self._per_row - len(cells)) + 2), ""))
         if name:
             line.append((name.ljust(_NAME), style))

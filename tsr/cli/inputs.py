@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from tsr.cli.report import Report
 
-__all__ = ["expand", "label", "matches", "opened"]
+__all__ = ["STDIN", "expand", "label", "matches", "opened"]
 
 STDIN = "-"
 

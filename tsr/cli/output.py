@@ -14,7 +14,9 @@ from tsr.cli.color import AUTO, console, paint
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-__all__ = ["encodable", "print_json", "print_table", "printable"]
+    from tsr.errors import FormatError
+
+__all__ = ["encodable", "finding_object", "plain", "print_json", "print_table", "printable"]
 
 
 def printable(text: str) -> str:
@@ -47,6 +49,23 @@ def print_json(objects: Iterable[dict[str, Any]]) -> None:
 
     lines = ",\n".join(json.dumps(item) for item in objects)
     print(f"[\n{lines}\n]" if lines else "[]")
+
+
+def finding_object(finding: FormatError) -> dict[str, Any]:
+    """Give what JSON says of a finding."""
+    return {
+        "clause": finding.clause,
+        "field": finding.field,
+        "offset": finding.offset,
+        "found": plain(finding.found),
+        "expected": plain(finding.expected),
+        "message": str(finding),
+    }
+
+
+def plain(value: object) -> object:
+    """Give what JSON can say of a value: bytes, which it lacks, show as in a message."""
+    return str(value) if isinstance(value, bytes) else value
 
 
 def print_table(

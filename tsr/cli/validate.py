@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from tsr.cli.arguments import add_json, add_lenient, add_paths, command_parser
 from tsr.cli.inputs import expand, label, opened
-from tsr.cli.output import print_json, printable
+from tsr.cli.output import finding_object, print_json, printable
 from tsr.cli.report import INVALID, Report
 from tsr.validation import validate
 
@@ -85,20 +85,5 @@ def _as_object(path: str, findings: list[FormatError]) -> dict[str, Any]:
     return {
         "path": path,
         "valid": not findings,
-        "findings": [
-            {
-                "clause": finding.clause,
-                "field": finding.field,
-                "offset": finding.offset,
-                "found": _plain(finding.found),
-                "expected": _plain(finding.expected),
-                "message": str(finding),
-            }
-            for finding in findings
-        ],
+        "findings": [finding_object(finding) for finding in findings],
     }
-
-
-def _plain(value: object) -> object:
-    # JSON has no bytes: they show as Python writes them, like in the message.
-    return value if isinstance(value, (int, str)) else str(value)

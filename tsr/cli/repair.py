@@ -1,0 +1,181 @@
+"""``tsr repair``: a broken file -> what would mend it, and the mended file. No numpy."""
+
+from __future__ import annotations
+
+from shlex import quote
+from typing import TYPE_CHECKING, Any
+
+from tsr.cli.arguments import add_color, add_json, command_parser
+from tsr.cli.color import paint
+from tsr.cli.inputs import STDIN, label, opened
+from tsr.cli.output import finding_object, print_json, printable
+from tsr.cli.report import INVALID, Report
+from tsr.meanings import count_of
+from tsr.repair import free_path, mend, write
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+    from collections.abc import Iterator, Sequence
+
+    from tsr.errors import FormatError
+    from tsr.explanation import Explanation
+    from tsr.mending import Change
+    from tsr.repair import Repair
+
+__all__ = ["parser", "repair_command", "run"]
+
+_DESCRIPTION = """\
+Mend a file where the rest of it proves what is right: bytes after the end, reserved fields, padding
+that is not 0, and a number that follows from others which all agree.
+
+Without -o nothing is written: what would be changed is told, with offset, bytes before and after,
+and the clause. With -o a whole new file is written, the broken one too with --force; no byte of a
+payload is changed. A file that cannot be mended for certain is not written, and what remains is
+told.
+
+JSON: a list of one object with path, output, which is null where nothing was written, changes, and
+remaining, whose objects are the findings of tsr validate."""
+
+_EXAMPLES = """\
+  tsr repair broken.tsr
+  tsr repair broken.tsr -o mended.tsr
+  tsr repair --force broken.tsr -o broken.tsr
+  tsr repair --checksums edited.tsr -o edited-right.tsr"""
+
+# Of many changes, of many findings that remain, and of many bytes.
+_LINES = 20
+_BYTES = 16
+
+# What lenient reading ignores is mended in any case; what a payload breaks, but for its checksum,
+# never.
+_IGNORED = frozenset((
+    "V1-RESERVED-1", "V1-RESERVED-2", "V1-RESERVED-3", "V1-PAYLOAD-2",
+    "T4-RESERVED-1", "T4-RESERVED-2", "T4-RESERVED-3", "T4-END-1", "T4-PADDING-1",
+))  # fmt: skip
+_IN_PAYLOADS = frozenset(("T4-ZLIB-1", "T4-ZLIB-2", "T4-ZLIB-3", "T4-CRC-2"))
+
+# Up to this size payloads are read to find out whether a file can be mended.
+_READ_MAX = 1 << 26
+
+
+def parser() -> ArgumentParser:
+    """Make the parser of the arguments."""
+    made = command_parser("repair", _DESCRIPTION, _EXAMPLES)
+    made.add_argument("path", metavar="FILE", help="the file to mend, or '-' for stdin")
+    made.add_argument("-o", "--output", metavar="OUT", help="the file to write")
+    made.add_argument(
+        "--checksums",
+        action="store_true",
+        help="put right the checksums of a TSR4 file too, which takes header and elements for "
+        "right, whatever happened to them",
+    )
+    made.add_argument(
+        "-f", "--force", action="store_true", help="replace OUT where it exists, be it FILE itself"
+    )
+    made.add_argument("-q", "--quiet", action="store_true", help="print nothing but errors")
+    add_color(made)
+    add_json(made, "a list of one object")
+    return made
+
+
+def run(options: Namespace) -> int:
+    """Mend, print what was or would be changed and give the exit code."""
+    report = Report()
+    with report.blame(label(options.path)):
+        target = None if options.output is None else free_path(options.output, options.force)
+        repaired, view = mend(opened(options.path), options.checksums)
+        if repaired.remaining:
+            target = None
+            report.mark(INVALID)
+        if target is not None:
+            write(target, view)
+        if options.json:
+            print_json([_as_object(options.path, target, repaired)])
+        elif not options.quiet:
+            for line in _lines(options, target, repaired):
+                print(line)
+    return report.code
+
+
+def repair_command(path: str, explanation: Explanation) -> str | None:
+    """Give the command that mends all that is wrong with a file; None where there is none.
+
+    The payloads of a large file are not read for it: then it stays open whether there is one.
+    """
+    clauses = {finding.clause for finding in explanation.findings}
+    if not clauses or explanation.format is None or path == STDIN:
+        return None
+    command = f"tsr repair {quote(path)} -o OUT"
+    with_checksums = f"tsr repair --checksums {quote(path)} -o OUT"
+    if clauses <= _IGNORED:
+        return command
+    if not clauses.isdisjoint(_IN_PAYLOADS):
+        return with_checksums if clauses <= _IGNORED | {"T4-CRC-2"} else None
+    if explanation.format == "TSR4" and (explanation.size or 0) > _READ_MAX:
+        return None
+    try:
+        if not mend(path, checksums=False)[0].remaining:
+            return command
+        if "T4-CRC-1" in clauses and not mend(path, checksums=True)[0].remaining:
+            return with_checksums
+    except OSError:  # it is gone by now
+        pass
+    return None
+
+
+def _lines(options: Namespace, target: str | None, repaired: Repair) -> Iterator[str]:
+    changes, remaining = repaired
+    name = printable(label(options.path))
+    count = count_of(len(changes), "change")
+    if remaining:
+        told = f"cannot be mended for certain, {count_of(len(remaining), 'finding')} would remain"
+    elif not changes:
+        told = "valid, nothing to mend"
+    else:
+        told = f"mended by {count}"
+    yield paint(f"{name}: {told}", "bold", options.color)
+    for change in changes[:_LINES]:
+        yield f"  {printable(_change_text(change))}"
+    yield from _more(changes, "change")
+    for error in remaining[:_LINES]:
+        yield f"  {paint('remains', 'red', options.color)}  {printable(_without_path(error))}"
+    yield from _more(remaining, "finding")
+    if options.checksums and not remaining and any("-CRC-" in each.clause for each in changes):
+        yield "  Header and elements were taken for right as they are: their checksums follow them."
+    if target is not None:
+        yield f"{name} -> {printable(target)}"
+    elif changes and not remaining:
+        yield "Nothing was written: -o OUT writes the mended file."
+
+
+def _change_text(change: Change) -> str:
+    where = f"{change.field} at offset {change.offset}"
+    if not change.after:
+        return f"{where}: {count_of(change.size, 'byte')} cut off [{change.clause}]"
+    before, after = _hex(change.before), _hex(change.after)
+    return f"{where}: {before} -> {after} [{change.clause}]"
+
+
+def _hex(data: bytes) -> str:
+    return data[:_BYTES].hex(" ") + (" ..." if len(data) > _BYTES else "")
+
+
+def _without_path(error: FormatError) -> str:
+    return str(error).removeprefix(f"{error.path}: ")
+
+
+def _more(items: Sequence[object], noun: str) -> Iterator[str]:
+    if len(items) > _LINES:
+        yield f"  ... {count_of(len(items) - _LINES, 'more ' + noun)}"
+
+
+def _as_object(path: str, target: str | None, repaired: Repair) -> dict[str, Any]:
+    return {
+        "path": path,
+        "output": target,
+        "changes": [
+            {**change._asdict(), "before": change.before.hex(), "after": change.after.hex()}
+            for change in repaired.changes
+        ],
+        "remaining": [finding_object(error) for error in repaired.remaining],
+    }

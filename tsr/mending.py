@@ -1,0 +1,260 @@
+"""The bytes of a broken file -> changes that mend it, each proved by the other bytes. No I/O.
+
+The rules for what is proved stand here. Each is about one number that disagrees, where at least two
+others agree on what it should be; a file in which more disagrees stays as it is. Nothing is raised.
+"""
+
+from __future__ import annotations
+
+from math import prod
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from tsr.container import data_start, directory_end, header_checksum, next_start
+from tsr.contents import Contents
+from tsr.dtypes import TSR4_BY_CODE, V1_BY_CODE
+from tsr.fields import field_of
+from tsr.layout import (
+    TSR4_ENTRY,
+    TSR4_ENTRY_SIZE,
+    TSR4_HEADER,
+    TSR4_HEADER_SIZE,
+    TSR4_MAGIC,
+    TSR4_RAW,
+    TSR4_ZLIB,
+    V1_HEADER,
+    V1_HEADER_SIZE,
+    V1_MAGIC,
+    V1_RANK_MAX,
+)
+from tsr.validation import check_layout, fault_in
+
+if TYPE_CHECKING:
+    from tsr.errors import FormatError
+
+__all__ = ["CHANGES_MAX", "Change", "Editor", "mend_contents", "mend_head"]
+
+# A file of millions of tensors that is broken in each of them was not damaged, but made so.
+CHANGES_MAX = 10_000
+
+# What is kept of bytes that are cut off.
+_KEPT = 16
+
+
+class Change(NamedTuple):
+    """Bytes that become other ones.
+
+    Attributes
+    ----------
+    field : str
+        Named as in findings.
+    clause : str
+        The clause that they break as they stand.
+    offset, size : int
+        In bytes from the start of the file; `size` of what stands there.
+    before, after : bytes
+        Of what is cut off, `before` has the first 16, and `after` none.
+    """
+
+    field: str
+    clause: str
+    offset: int
+    size: int
+    before: bytes
+    after: bytes
+
+
+class Editor:
+    """A file that changes.
+
+    Attributes
+    ----------
+    view : memoryview
+        The file as it is by now.
+    path : str or None
+        What errors call it.
+    changes : list of Change
+        What was done to it.
+    is_certain : bool
+        Whether all that says how large things are agreed so far: no number of these was changed.
+    """
+
+    def __init__(self, view: memoryview, path: str | None) -> None:
+        self.view = view
+        self.path = path
+        self.changes: list[Change] = []
+        self.is_certain = True
+        self._kind = "TSR4" if bytes(view[:4]) == TSR4_MAGIC else "TSR v1"
+
+    def set(self, name: str, clause: str, number: int) -> None:
+        """Have a field hold a number."""
+        field = field_of(self._kind, name)
+        data = None if field is None else field.encode(number)
+        if field is not None and data is not None:
+            self.replace(name, clause, field.offset, data)
+
+    def correct(self, name: str, clause: str, number: int) -> None:
+        """Have a field hold a number that the others prove."""
+        self.set(name, clause, number)
+        self.is_certain = False
+
+    def replace(self, name: str, clause: str, offset: int, data: bytes) -> None:
+        """Have other bytes stand somewhere."""
+        before = bytes(self.view[offset : offset + len(data)])
+        if before != data and len(self.changes) < CHANGES_MAX:
+            self.view[offset : offset + len(data)] = data
+            self.changes.append(Change(name, clause, offset, len(data), before, data))
+
+    def cut(self, clause: str, offset: int) -> None:
+        """Have the file end somewhere."""
+        before = bytes(self.view[offset : offset + _KEPT])
+        size = len(self.view) - offset
+        self.changes.append(Change("end of file", clause, offset, size, before, b""))
+        self.view = self.view[:offset]
+
+
+def mend_head(editor: Editor, checksums: bool) -> list[FormatError]:
+    """Mend header and directory, and where the file ends; give what is broken still."""
+    magic, size = bytes(editor.view[:4]), len(editor.view)
+    if magic == V1_MAGIC and size >= V1_HEADER_SIZE:
+        _mend_v1(editor)
+    elif magic == TSR4_MAGIC and size >= TSR4_HEADER_SIZE:
+        _mend_tsr4(editor, checksums)
+    _, remaining = check_layout(editor.view, size, editor.path, strict=True)
+    if [error.field for error in remaining] == ["end of file"] and editor.is_certain:
+        editor.cut(remaining[0].clause, remaining[0].offset)
+        remaining = []
+    return remaining
+
+
+def mend_contents(editor: Editor, checksums: bool) -> list[FormatError]:
+    """Mend what follows header and directory, which are right; give what is broken still.
+
+    Elements are taken as they are only where header and directory needed no mending.
+    """
+    layout, _ = check_layout(editor.view, len(editor.view), editor.path, strict=True)
+    if layout is None or layout.mode is None:
+        return []
+    contents = Contents(editor.view, editor.path, True, layout)
+    remaining = []
+    for index in range(-1, len(layout.infos)):  # padding comes first
+        error = fault_in(contents.check_payload, index) if index >= 0 else None
+        if error and error.clause == "T4-CRC-2" and checksums and editor.is_certain:
+            editor.set(error.field, error.clause, int(str(error.expected), 16))
+        elif error:
+            remaining.append(error)
+        error = fault_in(contents.check_padding, index)
+        if error:
+            data = bytes(editor.view[error.offset : layout.infos[index + 1].offset])
+            zeros = bytes(len(data.rstrip(b"\0")))
+            editor.replace(error.field, error.clause, error.offset, zeros)
+    return remaining
+
+
+# ------------------------------------------------------------------ TSR v1
+
+
+def _mend_v1(editor: Editor) -> None:
+    for name, clause in (
+        ("reserved_1", "V1-RESERVED-1"),
+        ("reserved_2", "V1-RESERVED-2"),
+        ("reserved_3", "V1-RESERVED-3"),
+    ):
+        editor.set(name, clause, 0)
+    _, _, header_size, _, code, ndim, *dims, total, _, _ = V1_HEADER.unpack_from(editor.view)
+    element = V1_BY_CODE.get(code)
+    if element is None or not 0 <= ndim <= V1_RANK_MAX:
+        return
+    unused = V1_RANK_MAX - ndim
+    shape = dims[unused:]
+    elements, there = prod(shape), len(editor.view) - V1_HEADER_SIZE
+    # What proves a number are the shape and the size of the payload, which agree. Where there is no
+    # payload, what is missing cannot be told from what is wrong.
+    if min(shape, default=1) < 1 or there != elements * element.itemsize:
+        return
+    wrong = [index for index in range(unused) if dims[index] != 1]
+    if header_size != V1_HEADER_SIZE and total == elements and not wrong:
+        editor.correct("header_size", "V1-HEADER-1", V1_HEADER_SIZE)
+    elif wrong and total == elements:
+        for index in wrong:
+            editor.correct(f"dims[{index}]", "V1-DIMS-2", 1)
+    elif total != elements and not wrong:
+        editor.correct("total_elements", "V1-TOTAL-1", elements)
+
+
+# ------------------------------------------------------------------ TSR4
+
+
+def _mend_tsr4(editor: Editor, checksums: bool) -> None:
+    view = editor.view
+    header = TSR4_HEADER.unpack_from(view)
+    _, _, _, _, mode, count, _, _, start, crc, _, _ = header
+    was_right = crc == header_checksum(view)
+    editor.set("reserved_0", "T4-RESERVED-1", 0)
+    editor.set("reserved_1", "T4-RESERVED-2", 0)
+    if mode in (TSR4_RAW, TSR4_ZLIB) and 0 < count <= _room(view):
+        # These move nothing: the directory is read where it is in any case.
+        _constant(editor, "header_size", "T4-HEADER-1", TSR4_HEADER_SIZE)
+        _constant(editor, "entry_size", "T4-ENTRY-1", TSR4_ENTRY_SIZE)
+        _constant(editor, "dir_offset", "T4-DIRECTORY-1", TSR4_HEADER_SIZE)
+        first = TSR4_ENTRY.unpack_from(view, TSR4_HEADER_SIZE)
+        if start != data_start(count, mode) == first[9]:
+            editor.correct("data_offset", "T4-DATA-1", first[9])
+        _mend_directory(editor, mode, count)
+    checksum = header_checksum(view)
+    if crc != checksum and (was_right or checksums):
+        editor.set("header_crc32", "T4-CRC-1", checksum)
+
+
+def _room(view: memoryview) -> int:
+    return (len(view) - TSR4_HEADER_SIZE) // TSR4_ENTRY_SIZE
+
+
+def _constant(editor: Editor, name: str, clause: str, number: int) -> None:
+    field = field_of("TSR4", name)
+    if field and field.decode(bytes(editor.view[field.offset :][: field.size])) != number:
+        editor.correct(name, clause, number)
+
+
+def _mend_directory(editor: Editor, mode: int, count: int) -> None:
+    view, end = editor.view, directory_end(count)
+    for index in range(count):
+        entry = TSR4_ENTRY.unpack_from(view, directory_end(index))
+        if entry[1].strip(b"\0"):
+            editor.set(f"entries[{index}].reserved_0", "T4-RESERVED-3", 0)
+        start = next_start(end, mode)
+        end = start + _mend_entry(editor, index, entry, mode, start, index + 1 == count)
+
+
+def _mend_entry(
+    editor: Editor, index: int, entry: tuple[Any, ...], mode: int, start: int, is_last: bool
+) -> int:
+    # Mends what is proved, and gives the bytes that the payload then takes.
+    code, _, n, h, w, c, numel, _, nbytes, offset, stored, _ = entry
+    element = TSR4_BY_CODE.get(code)
+    if element is None or min(n, h, w, c) < 1:
+        return int(stored)
+    product = n * h * w * c
+    size = product * element.itemsize
+
+    def is_followed(end: int) -> bool:
+        # By the next payload, as its entry says; behind the last one the file ends.
+        if is_last:
+            return end == len(editor.view)
+        following = TSR4_ENTRY.unpack_from(editor.view, directory_end(index + 1))
+        follows: int = following[9]
+        return next_start(end, mode) == follows
+
+    stored_wrong = mode == TSR4_RAW and stored != size
+    if (numel != product) + (nbytes != size) + stored_wrong + (offset != start) != 1:
+        return int(stored)
+    name = f"entries[{index}]"
+    if numel != product:
+        editor.correct(f"{name}.numel", "T4-NUMEL-1", product)
+    elif nbytes != size:
+        editor.correct(f"{name}.nbytes", "T4-NBYTES-1", size)
+    elif stored_wrong and is_followed(start + size):
+        editor.correct(f"{name}.payload_size", "T4-STORED-1", size)
+        return size
+    elif offset != start and is_followed(start + stored):
+        editor.correct(f"{name}.data_offset", "T4-OFFSET-1", start)
+    return int(stored)

@@ -1,0 +1,141 @@
+"""A broken file -> what would mend it for certain, and a mended file where that suffices. No numpy.
+
+Certain is what the other bytes of the file prove: what lenient reading ignores anyway, constants,
+and numbers that follow from others which agree among themselves, with the size of the file and with
+the checksums. No byte of a payload is changed. A file that would still be broken is not written.
+
+Raises `FormatError` where a file is to be written that cannot be mended, and `OSError` for what
+cannot be read or written.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from tsr.atomic import AtomicFile
+from tsr.contents import read_all
+from tsr.errors import FormatError, UnsupportedError
+from tsr.mending import Change, Editor, mend_contents, mend_head
+from tsr.source import is_path
+from tsr.streams import CHUNK, check_binary, is_stream, plain_descriptor, read_upto, stream_name
+
+if TYPE_CHECKING:
+    from tsr.source import Source
+
+__all__ = ["Repair", "free_path", "mend", "repair", "write"]
+
+
+class Repair(NamedTuple):
+    """What mends a file.
+
+    Attributes
+    ----------
+    changes : list of Change
+        In the order of the file; none where it is valid.
+    remaining : list of FormatError
+        What is broken still once they are made; none where the file is valid then.
+    """
+
+    changes: list[Change]
+    remaining: list[FormatError]
+
+
+def repair(
+    source: Source,
+    destination: str | os.PathLike[str] | None = None,
+    *,
+    checksums: bool = False,
+    overwrite: bool = False,
+) -> Repair:
+    """Mend what can be mended for certain.
+
+    Bytes after the end are cut off; reserved fields and padding become 0; a number that follows
+    from others becomes what they say, where all of them agree: ``total_elements``, unused dims,
+    ``numel``, ``nbytes``, ``payload_size``, offsets. The CRC of a header is put right where it was
+    that of the header as it stood.
+
+    Parameters
+    ----------
+    source : path, file object or bytes-like
+    destination : path, optional
+        The file to write, in one step; it is not written if `source` cannot be mended. By default
+        nothing is written: what is returned says what would be changed.
+    checksums : bool, default False
+        Put right the checksums of a TSR4 file too. That takes header and elements for what they
+        should be, whatever happened to them.
+    overwrite : bool, default False
+        Replace what exists at `destination`, `source` itself too.
+
+    Returns
+    -------
+    Repair
+
+    Raises
+    ------
+    FormatError
+        There is a `destination`, and the file cannot be mended: the first thing that remains.
+    UnsupportedError
+        `destination` is no path.
+    FileExistsError
+        `destination` exists, and `overwrite` is false.
+    OSError
+        A file cannot be read or written.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import tsr
+    >>> change, = tsr.repair(tsr.dumps(np.int8(7)) + b"x").changes
+    >>> change.clause, change.offset, change.before, change.after
+    ('V1-PAYLOAD-2', 65, b'x', b'')
+    """
+    target = None if destination is None else free_path(destination, overwrite)
+    repaired, view = mend(source, checksums)
+    if target is not None:
+        if repaired.remaining:
+            raise repaired.remaining[0]
+        write(target, view)
+    return repaired
+
+
+def mend(source: Source, checksums: bool) -> tuple[Repair, memoryview]:
+    """Mend like `repair`, but write nothing: give the bytes of the file as it is then."""
+    try:
+        data, path = _read(source)
+    except FormatError as error:  # no regular file
+        return Repair([], [error]), memoryview(b"")
+    editor = Editor(memoryview(data), path)
+    remaining = mend_head(editor, checksums) or mend_contents(editor, checksums)
+    changes = sorted(editor.changes, key=lambda change: change.offset)
+    return Repair(changes, remaining), editor.view
+
+
+def free_path(destination: str | os.PathLike[str], overwrite: bool) -> str:
+    """Check like `repair` that a path can be written to."""
+    if not is_path(destination):
+        raise UnsupportedError(
+            f"destination: got {type(destination).__name__}, expected a path", given=destination
+        )
+    target = os.fsdecode(destination)
+    if not overwrite and os.path.lexists(target):
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), target)
+    return target
+
+
+def write(target: str, view: memoryview) -> None:
+    """Write a file in one step."""
+    with AtomicFile(target, size=len(view)) as file:
+        for start in range(0, len(view), CHUNK):
+            file.write(view[start : start + CHUNK])
+
+
+def _read(source: Any) -> tuple[Any, str | None]:
+    # All of a file, in memory that can be written to without harm to the file.
+    if not is_path(source) and is_stream(source) and plain_descriptor(source) is None:
+        check_binary(source)
+        path = stream_name(source)
+        return bytearray().join(iter(lambda: read_upto(source, CHUNK), b"")), path
+    data, _, path = read_all(source, False, "c")
+    return data, path
