@@ -291,8 +291,10 @@ def _of_memory(given: Any, depth: int = 0) -> Tree:
 
 
 def _is_array_like(given: Any) -> bool:
-    # A list of numbers, or of such lists, is an array to numpy.
-    while isinstance(given, (list, tuple)) and given:
+    # A list of numbers, or of such lists, is an array to numpy. One can contain itself.
+    for _ in range(DEPTH_MAX):
+        if not isinstance(given, (list, tuple)) or not given:
+            break
         given = given[0]
     return isinstance(given, (bool, int, float, complex, np.generic))
 
