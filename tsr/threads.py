@@ -1,6 +1,7 @@
 """Work for several threads -> its results in order. No numpy.
 
-Worth it only for functions that let other threads run meanwhile: those of `tsr.compression`.
+Worth it only for functions that let other threads run meanwhile: those of `tsr.compression`, and
+digests.
 """
 
 from __future__ import annotations
@@ -10,8 +11,9 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Generator, Iterable
     from concurrent.futures import Future, ThreadPoolExecutor
+    from threading import Event
     from typing import TypeVar
 
     _Argument = TypeVar("_Argument")
@@ -24,13 +26,17 @@ _THREADS_MAX = 16
 
 
 def in_order(
-    function: Callable[[_Argument], _Result], arguments: Iterable[_Argument], workers: int
-) -> Iterator[_Result]:
+    function: Callable[[_Argument], _Result],
+    arguments: Iterable[_Argument],
+    workers: int,
+    stop: Event | None = None,
+) -> Generator[_Result, None, None]:
     """Give what a function makes of each argument, in order, made by several threads.
 
     Arguments are taken as the threads need them: at most twice as many as there are threads
     wait for their turn. When the interpreter ends no thread can be started any more, and the
-    calling one does the work.
+    calling one does the work. `stop` is set once no more results are wanted: a function that may
+    take long looks at it, for the end, Ctrl-C too, waits for what is in work.
     """
     pool = _pool(workers) if workers > 1 else None
     if pool is None:
@@ -45,6 +51,8 @@ def in_order(
         while pending:
             yield pending.popleft().result()
     finally:
+        if stop is not None:
+            stop.set()
         pool.shutdown(cancel_futures=True)
 
 

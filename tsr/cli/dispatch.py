@@ -16,6 +16,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from tsr.cli.arguments import commands_parser, parse
+from tsr.cli.output import print_bytes
 from tsr.cli.report import SYSTEM, say
 
 if TYPE_CHECKING:
@@ -38,6 +39,8 @@ COMMANDS = {
     "repair": "mend a file where the rest of it proves what is right",
     "dump": "print the values of a file",
     "convert": "convert files from and to other formats",
+    "checksum": "print the SHA-256 of files",
+    "manifest": "write down the SHA-256 of all files in a folder, and check them later",
     "session": "have a Python worker compute, and look after such sessions",
 }
 
@@ -151,20 +154,13 @@ def _tell_version() -> None:
 def _tell_include() -> None:
     from tsr.cpp import get_include
 
-    _print_path(get_include())
+    print_bytes(os.fsencode(get_include()) + b"\n")
 
 
 def _tell_cmake() -> None:
     from tsr.cpp import get_cmake_dir
 
-    _print_path(get_cmake_dir())
-
-
-def _print_path(path: str) -> None:
-    # For programs to read: its very bytes, whatever encoding stdout has.
-    if sys.stdout is not None:
-        sys.stdout.flush()
-        sys.stdout.buffer.write(os.fsencode(path) + b"\n")
+    print_bytes(os.fsencode(get_cmake_dir()) + b"\n")
 
 
 def _drop_unwritten() -> None:

@@ -16,7 +16,15 @@ if TYPE_CHECKING:
 
     from tsr.errors import FormatError
 
-__all__ = ["encodable", "finding_object", "plain", "print_json", "print_table", "printable"]
+__all__ = [
+    "encodable",
+    "finding_object",
+    "plain",
+    "print_bytes",
+    "print_json",
+    "print_table",
+    "printable",
+]
 
 
 def printable(text: str) -> str:
@@ -41,6 +49,13 @@ def _escape(character: str) -> str:
     if 0xDC80 <= code <= 0xDCFF:  # how Python's file names carry a byte that is no UTF-8
         return f"\\x{code - 0xDC00:02x}"
     return character.encode("unicode_escape").decode("ascii")
+
+
+def print_bytes(line: bytes) -> None:
+    """Print a line for programs to read: its very bytes, whatever encoding stdout has."""
+    if sys.stdout is not None:
+        sys.stdout.flush()
+        sys.stdout.buffer.write(line)
 
 
 def print_json(objects: Iterable[dict[str, Any]]) -> None:
