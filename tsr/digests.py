@@ -201,7 +201,8 @@ def read_digest_lines(
     lines = iter(lambda: stream.readline(_LINE_MAX), b"")
     for number, line in enumerate(lines, start=1):
         if len(line) == _LINE_MAX and not line.endswith(b"\n"):
-            yield DigestLineError(f"got more than {_LINE_MAX - 1} bytes", path, number)
+            message = f"got more than {_LINE_MAX - 1} bytes, expected a name"
+            yield DigestLineError(message, path, number)
             _skip_line(stream)
             continue
         try:
