@@ -11,7 +11,7 @@ import hashlib
 import os
 import re
 from threading import Event
-from typing import IO, TYPE_CHECKING, NamedTuple
+from typing import IO, TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from tsr.errors import TSRError
 from tsr.source import open_regular
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Digest",
     "DigestLineError",
+    "Readable",
     "digest_line",
     "file_digest",
     "file_digests",
@@ -68,6 +69,13 @@ class Digest(NamedTuple):
     path: str
     sha256: str
     size: int
+
+
+class Readable(Protocol):
+    """What raw and buffered streams of bytes are."""
+
+    def readinto(self, buffer: Any, /) -> int | None:
+        """Fill a buffer as far as there is something, and give how far."""
 
 
 class DigestLineError(TSRError, ValueError):
@@ -123,7 +131,7 @@ def file_digest(path: str, advance: Advance | None = None, stop: Event | None = 
 
 
 def stream_digest(
-    stream: IO[bytes],
+    stream: Readable,
     path: str,
     advance: Advance | None = None,
     stop: Event | None = None,
@@ -134,7 +142,7 @@ def stream_digest(
     buffer = memoryview(bytearray(piece))
     size = 0
     while not (stop is not None and stop.is_set()):
-        count = stream.readinto(buffer)  # type: ignore[attr-defined] # IO has it not
+        count = stream.readinto(buffer)
         if not count:
             break
         found.update(buffer[:count])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import closing, suppress
-from typing import IO, TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, cast
 
 from tsr.cli.arguments import add_json, add_paths, command_parser
 from tsr.cli.inputs import STDIN, expand, label, opened
@@ -17,6 +17,8 @@ from tsr.digests import Digest, digest_line, file_digests, stream_digest
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
     from collections.abc import Generator, Sequence
+
+    from tsr.digests import Readable
 
 __all__ = ["as_object", "parser", "print_line", "run", "total_size"]
 
@@ -85,7 +87,7 @@ def _digests(paths: list[str], report: Report) -> Generator[Digest, None, None]:
             for path in paths:
                 with report.blame(label(path)):
                     if path == STDIN:
-                        yield stream_digest(cast("IO[bytes]", opened(path)), path, advance)
+                        yield stream_digest(cast("Readable", opened(path)), path, advance)
                         continue
                     digest = next(found)
                     if isinstance(digest, Exception):

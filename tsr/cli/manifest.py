@@ -148,7 +148,8 @@ def _write(options: Namespace) -> int:
     if options.json:
         print_json([{"manifest": target, "files": len(lines), "bytes": nbytes}])
     elif not options.quiet:
-        print(printable(f"{target}: {len(lines)} files, {nbytes} bytes"))
+        files = "1 file" if len(lines) == 1 else f"{len(lines)} files"
+        print(printable(f"{target}: {files}, {nbytes} bytes"))
     return 0
 
 
@@ -172,7 +173,7 @@ def _check(options: Namespace) -> int:
         for outcome in shown:
             status = paint(outcome.status, _STYLES[outcome.status], options.color)
             print(f"{printable(outcome.name)}: {status}")
-        if counts and not options.quiet:
+        if sum(counts.values()) > 1 and not options.quiet:
             listing = ", ".join(
                 f"{counts[status]} {status}" for status in _STYLES if counts[status]
             )
