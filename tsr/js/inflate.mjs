@@ -1,8 +1,10 @@
 // zlib streams (RFC 1950, RFC 1951) -> what they hold, or which clause of TSR4 they break.
 //
 // The inflaters of browsers and of node do not tell a stream that is cut from one that is broken,
-// and do not stop at a given size: both matter here (spec/tsr4.md, section 14). Nothing is
-// imported, so this runs wherever JavaScript does.
+// and do not stop at a given size: both matter here (spec/tsr4.md, section 14). Nothing but what
+// lies beside it is imported, so this runs wherever JavaScript does.
+
+import { finish } from './steps.mjs';
 
 // RFC 1951, section 3.2.5: the extra bits of each code, and the least value that it stands for.
 const LENGTH_BITS = [0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3, 4, 4, 4, 4, 5, 5, 5, 5, 0];
@@ -36,12 +38,18 @@ export class StreamError extends Error {
  * it. Throws StreamError for the first fault in the order of the stream.
  */
 export function inflate(bytes, size) {
+  return finish(inflating(bytes, size));
+}
+
+/** Do the same as a generator, in steps of one block. */
+export function* inflating(bytes, size) {
   const input = new Bits(bytes);
   const output = new Output(size);
   checkStart(input.bits(16));
   for (let last = 0; !last;) {
     last = input.bits(1);
     inflateBlock(input, output, input.bits(2));
+    yield;
   }
   input.toByte();
   const stored = [0, 0, 0, 0].reduce((sum) => sum * 256 + input.bits(8), 0);

@@ -8,7 +8,8 @@
 // say what is checked: every clause on bytes, in their order. 64-bit numbers are BigInts, so that
 // none is rounded and no sum wraps.
 
-import { StreamError, inflate } from './inflate.mjs';
+import { StreamError, inflating } from './inflate.mjs';
+import { finish } from './steps.mjs';
 
 const LIMIT = 2n ** 63n - 1n;
 const V1_TYPES = { 1: ['float32', 4], 2: ['int8', 1], 3: ['int32', 4] };
@@ -19,6 +20,7 @@ const TSR4_HEADER = 128;
 const ENTRY = 64;
 const ALIGNMENT = 256n;
 const ZLIB = 1;
+const STEP = 1 << 20; // bytes whose CRC is computed in one go: some milliseconds
 
 /**
  * The bytes break a clause of the specification.
@@ -42,13 +44,18 @@ export class FormatError extends Error {
  * holds them as they are.
  */
 export function decode(bytes) {
+  return finish(decoding(bytes));
+}
+
+/** Do the same as a generator, in steps of some milliseconds: a page can stay responsive. */
+export function* decoding(bytes) {
   const file = layout(bytes);
   if (file.format === 'tsr4') checkPadding(bytes, BigInt(TSR4_HEADER + ENTRY * file.tensors.length), file.tensors[0].offset);
-  file.tensors.forEach((tensor, index) => {
-    tensor.elements = elementsOf(bytes, file, index);
+  for (const [index, tensor] of file.tensors.entries()) {
+    tensor.elements = yield* elementsOf(bytes, file, index);
     const next = file.tensors[index + 1];
     if (next) checkPadding(bytes, tensor.offset + tensor.storedSize, next.offset);
-  });
+  }
   return file;
 }
 
@@ -201,19 +208,24 @@ function payloadStart(end, compressed) {
 
 // Offsets lie within the file by now, so they are exact as numbers.
 
-function elementsOf(bytes, file, index) {
+function* elementsOf(bytes, file, index) {
   const { offset, storedSize, size, crc32: expected } = file.tensors[index];
   let elements = bytes.subarray(Number(offset), Number(offset + storedSize));
   if (file.compressed) {
     try {
-      elements = inflate(elements, size);
+      elements = yield* inflating(elements, size);
     } catch (error) {
       if (!(error instanceof StreamError)) throw error;
       throw new FormatError(error.clause, `payload[${index}]`, offset, error.found, `a zlib stream of ${size} bytes`);
     }
   }
   if (expected !== undefined) {
-    equal('T4-CRC-2', `entries[${index}].data_crc32`, TSR4_HEADER + ENTRY * index + 60, expected, crc32(elements));
+    let crc = 0;
+    for (let at = 0; at < elements.length; at += STEP) {
+      crc = crc32(elements.subarray(at, at + STEP), crc);
+      yield;
+    }
+    equal('T4-CRC-2', `entries[${index}].data_crc32`, TSR4_HEADER + ENTRY * index + 60, expected, crc);
   }
   return elements;
 }
@@ -259,9 +271,9 @@ const CRC_TABLE = Uint32Array.from({ length: 256 }, (_, byte) => {
   return byte;
 });
 
-/** The CRC-32 of zlib, PNG and ZIP. */
-export function crc32(bytes) {
-  let crc = 0xffffffff;
+/** The CRC-32 of zlib, PNG and ZIP; of bytes that follow others, given the CRC of those. */
+export function crc32(bytes, before = 0) {
+  let crc = ~before;
   for (let at = 0; at < bytes.length; at++) crc = CRC_TABLE[(crc ^ bytes[at]) & 255] ^ crc >>> 8;
   return ~crc >>> 0;
 }

@@ -1,0 +1,87 @@
+// The page: a list of files and tensors, what is chosen in it, and files that are dropped.
+
+import { byId } from './dom.mjs';
+import { embeddedBytes, readFile } from './files.mjs';
+import { FileList } from './filelist.mjs';
+import { Anatomy } from './anatomyview.mjs';
+import { showFault } from './faultview.mjs';
+import { TensorView } from './tensorview.mjs';
+import { keepTheme } from './theme.mjs';
+
+const data = JSON.parse(byId('data').textContent);
+const rules = { tables: data.tables, clauses: data.clauses };
+const anatomy = new Anatomy(rules);
+const tensorView = new TensorView();
+const list = new FileList(byId('list'), show);
+
+function show({ file, tensor }) {
+  byId('empty').hidden = true;
+  showFault(file);
+  tensorView.show(tensor);
+  anatomy.show(file, tensor?.index ?? 0);
+}
+
+/** Read files one after the other, `bytesOf()` each, and show the first of them. */
+async function open(sources) {
+  let first;
+  for (const { name, bytesOf } of sources) {
+    say(`Reading ${name} …`);
+    try {
+      const file = await readFile(name, await bytesOf(), rules);
+      list.add(file);
+      first ??= file;
+    } catch (error) {
+      // The browser gives no more than it has memory for, and names its reason.
+      say(`${name} cannot be read here (${error.name}: ${error.message}). Of a large file, "tsr view --html" makes a page.`);
+      return;
+    }
+  }
+  if (first) list.choose(first);
+  const invalid = list.files.filter(({ fault }) => fault).length;
+  const count = `${list.files.length} ${list.files.length === 1 ? 'file' : 'files'}`;
+  if (sources.length) say(invalid ? `${count}, ${invalid} not valid` : `${count}, all valid`);
+}
+
+function say(text) {
+  byId('status').textContent = text;
+}
+
+function openChosen(files) {
+  return open(Array.from(files, (file) => ({
+    name: file.name, bytesOf: async () => new Uint8Array(await file.arrayBuffer()),
+  })));
+}
+
+function acceptDrops() {
+  const veil = byId('veil');
+  const isFiles = (event) => event.dataTransfer?.types.includes('Files');
+  document.addEventListener('dragover', (event) => {
+    if (!isFiles(event)) return;
+    event.preventDefault();
+    event.dataTransfer.dropEffect = 'copy';
+    veil.hidden = false;
+  });
+  document.addEventListener('dragleave', (event) => {
+    if (!event.relatedTarget) veil.hidden = true;
+  });
+  document.addEventListener('drop', (event) => {
+    if (!isFiles(event)) return;
+    event.preventDefault();
+    veil.hidden = true;
+    openChosen(event.dataTransfer.files);
+  });
+}
+
+function acceptChoices() {
+  const chooser = byId('chooser');
+  for (const id of ['choose', 'choose-first']) byId(id).addEventListener('click', () => chooser.click());
+  chooser.addEventListener('change', async () => {
+    await openChosen(chooser.files);
+    chooser.value = ''; // so that the same file can be chosen again
+  });
+}
+
+keepTheme(byId('theme'));
+acceptDrops();
+acceptChoices();
+open(data.files.map((record) => ({ name: record.name, bytesOf: () => embeddedBytes(record) })));

@@ -1,0 +1,163 @@
+"""Files -> the page: what it carries, put into its template.
+
+Scripts, styles and data are all in the page, and its policy forbids every request. Files that fit
+are carried whole, as base64.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import html
+import json
+import os
+import zlib
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from string import Template
+from typing import TYPE_CHECKING, Any
+
+from tsr.atomic import AtomicFile
+from tsr.clauses import clauses
+from tsr.contents import read_all
+from tsr.page.bundle import bundle
+from tsr.page.tables import layout_tables
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from tsr.source import Source
+
+__all__ = ["EMBED_MAX", "build_page", "write_page"]
+
+# The bytes of files that a page carries: as base64 they are 4/3 as many, which browsers still take
+# in a second or two.
+EMBED_MAX = 32 << 20
+
+_HERE = Path(__file__).parent
+
+
+def build_page(
+    files: Iterable[Source] = (),
+    *,
+    names: Sequence[str] | None = None,
+    title: str | None = None,
+    limit: int = EMBED_MAX,
+) -> str:
+    """Make a page that shows files, valid ones or not, and that further ones can be dropped onto.
+
+    Parameters
+    ----------
+    files : iterable of paths, file objects or bytes-like
+        None is as well: the page then waits for files to be dropped.
+    names : sequence of str, optional
+        What the page calls them; by default their paths as they are given.
+    title : str, optional
+        The title of the page.
+    limit : int
+        The bytes that are carried whole, of all files together.
+
+    Returns
+    -------
+    str
+        One HTML document, which needs nothing else.
+
+    Raises
+    ------
+    OSError
+        A file cannot be read.
+    FormatError
+        A path leads to something else than a regular file.
+    """
+    carried, payloads = [], []
+    for index, source in enumerate(files):
+        data, _, path = read_all(source, strict=True)
+        name = names[index] if names is not None else path or f"file {index + 1}"
+        record, payload = _whole(f"bytes-{index}", name, data)
+        carried.append(record)
+        payloads.append(payload)
+    data_text = json.dumps(
+        {"files": carried, "tables": layout_tables(), "clauses": _clauses()}, ensure_ascii=True
+    )
+    style = (_HERE / "page.css").read_text(encoding="utf-8")
+    script = bundle(_HERE / "app.mjs")
+    return Template((_HERE / "page.html").read_text(encoding="utf-8")).substitute(
+        policy=_policy(script, style),
+        version=_version(),
+        title=html.escape(title if title is not None else _title(carried)),
+        style=_inline(style),
+        data=data_text.replace("<", "\\u003c"),  # so that no name in it ends the element
+        payloads="\n".join(payloads),
+        script=_inline(script),
+    )
+
+
+def write_page(
+    path: str | os.PathLike[str],
+    files: Iterable[Source] = (),
+    *,
+    names: Sequence[str] | None = None,
+    title: str | None = None,
+    limit: int = EMBED_MAX,
+) -> None:
+    """Write the page that `build_page` makes to a file, which is whole or absent.
+
+    Raises
+    ------
+    OSError
+        A file cannot be read, or the page not written.
+    FormatError
+        A path leads to something else than a regular file.
+    """
+    page = build_page(files, names=names, title=title, limit=limit).encode()
+    with AtomicFile(os.fsdecode(path), size=len(page)) as out:
+        out.write(page)
+
+
+def _whole(identifier: str, name: str, data: Any) -> tuple[dict[str, Any], str]:
+    # What a file is called and where its bytes are, and the element that has them.
+    stored = bytes(data)
+    deflated = zlib.compress(stored)
+    is_smaller = len(deflated) < 0.9 * len(stored)  # else it is not worth the time it takes
+    text = base64.b64encode(deflated if is_smaller else stored).decode("ascii")
+    record = {"id": identifier, "name": name, "size": len(stored), "deflated": is_smaller}
+    return record, f'<script type="application/octet-stream" id="{identifier}">{text}</script>'
+
+
+def _clauses() -> dict[str, Any]:
+    # As clauses.json has them: a clause is a named tuple, which JSON would take for a list.
+    return {
+        name: {"sentence": rule.sentence, "mend": rule.mend} for name, rule in clauses().items()
+    }
+
+
+def _policy(script: str, style: str) -> str:
+    # The page may run its own script, use its own style, and fetch nothing at all.
+    return (
+        f"default-src 'none'; script-src '{_digest(script)}'; style-src '{_digest(style)}'; "
+        "img-src data:; base-uri 'none'; form-action 'none'"
+    )
+
+
+def _digest(text: str) -> str:
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode("ascii")
+
+
+def _inline(text: str) -> str:
+    if "</" in text:
+        raise ValueError("a script or style of the page holds '</', which could end its element")
+    return text
+
+
+def _title(carried: Sequence[dict[str, Any]]) -> str:
+    if not carried:
+        return "tsr viewer"
+    shown = [Path(record["name"]).name for record in carried[:3]]
+    return ", ".join(shown) + (" …" if len(carried) > 3 else "") + " · tsr"
+
+
+def _version() -> str:
+    try:
+        return version("tsr-codec")
+    except PackageNotFoundError:  # the sources, not installed
+        return "unknown"

@@ -1,0 +1,65 @@
+// The list of files and their tensors; an invalid file is one entry, with the clause that it breaks.
+
+import { byteSize, element, shapeText } from './dom.mjs';
+import { Listbox } from './listbox.mjs';
+
+const TENSORS_MAX = 1000; // entries that a file has in the list
+
+export class FileList {
+  /** `onChoice({ file, tensor })` is called for what is chosen; `tensor` can be undefined. */
+  constructor(box, onChoice) {
+    this.box = box;
+    this.files = [];
+    this.targets = new Map();
+    this.listbox = new Listbox(box, (option) => onChoice(this.targets.get(option)));
+  }
+
+  add(file) {
+    const group = this.files.length;
+    this.files.push(file);
+    const title = element('p', { class: 'file', id: `file-${group}`, role: 'presentation' }, file.name);
+    const options = file.tensors.length ? this.tensors(file, group) : [this.broken(file, group)];
+    this.box.append(element('div', { role: 'group', 'aria-labelledby': title.id }, title, ...options));
+    const active = this.listbox.active;
+    this.listbox.set([...this.targets.keys()]);
+    if (active) this.listbox.activate(active);
+  }
+
+  /** Make the first entry of a file the active one. */
+  choose(file) {
+    const [option] = [...this.targets].find(([, target]) => target.file === file);
+    this.listbox.activate(option);
+  }
+
+  tensors(file, group) {
+    const shown = file.tensors.slice(0, TENSORS_MAX).map((tensor) => {
+      const option = this.option(`option-${group}-${tensor.index}`, { file, tensor }, [
+        element('span', { class: 'index' }, file.tensors.length > 1 ? `${tensor.index}` : ''),
+        element('span', { class: 'shape' }, shapeText(tensor.shape).replaceAll(' ', '')),
+        element('span', { class: `dtype ${tensor.dtype}` }, tensor.dtype),
+        element('span', { class: 'size' }, byteSize(tensor.size).replace(/.*\((.*)\)/, '$1')),
+      ]);
+      if (file.fault) option.dataset.clause = file.fault.clause;
+      return option;
+    });
+    const left = file.tensors.length - shown.length;
+    const note = element('p', { class: 'quiet small', role: 'presentation' }, `and ${left} more tensors`);
+    const fault = file.fault ? [element('p', { class: 'broken small', role: 'presentation' }, `⚠ ${file.fault.clause}`)] : [];
+    return [...fault, ...shown, ...(left ? [note] : [])];
+  }
+
+  broken(file, group) {
+    const option = this.option(`option-${group}`, { file }, [
+      element('span', { class: 'broken' }, `⚠ ${file.fault.clause}`),
+      element('span', { class: 'size' }, byteSize(file.size).replace(/.*\((.*)\)/, '$1')),
+    ]);
+    option.dataset.clause = file.fault.clause;
+    return option;
+  }
+
+  option(id, target, children) {
+    const made = element('div', { id, role: 'option', 'aria-selected': 'false', class: 'option' }, ...children);
+    this.targets.set(made, target);
+    return made;
+  }
+}

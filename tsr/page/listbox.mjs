@@ -1,0 +1,49 @@
+// Options that the arrow keys go through, as the listbox of ARIA: the box has the focus, one option is
+// active, and assistive technology is told which.
+
+const STEPS = { ArrowDown: 1, ArrowRight: 1, ArrowUp: -1, ArrowLeft: -1 };
+
+export class Listbox {
+  /** `onActive(option)` is called when another option, an element, becomes active. */
+  constructor(box, onActive) {
+    this.box = box;
+    this.onActive = onActive;
+    this.options = [];
+    box.addEventListener('keydown', (event) => this.press(event));
+    box.addEventListener('click', (event) => this.point(event));
+  }
+
+  /** Have these options, elements within the box with an id; none of them is active. */
+  set(options) {
+    this.options = options;
+    this.active = undefined;
+    this.box.removeAttribute('aria-activedescendant');
+  }
+
+  activate(option) {
+    if (!option || option === this.active) return;
+    this.active?.setAttribute('aria-selected', 'false');
+    this.active = option;
+    option.setAttribute('aria-selected', 'true');
+    this.box.setAttribute('aria-activedescendant', option.id);
+    option.scrollIntoView({ block: 'nearest', inline: 'nearest' });
+    this.onActive(option);
+  }
+
+  point(event) {
+    const option = event.target.closest('[role=option]');
+    if (option && this.options.includes(option)) this.activate(option);
+  }
+
+  press(event) {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    const last = this.options.length - 1;
+    const at = this.options.indexOf(this.active);
+    const next = {
+      Home: 0, End: last, PageDown: Math.min(at + 10, last), PageUp: Math.max(at - 10, 0),
+    }[event.key] ?? (event.key in STEPS ? Math.min(Math.max(at + STEPS[event.key], 0), last) : undefined);
+    if (next === undefined || last < 0) return;
+    event.preventDefault();
+    this.activate(this.options[next]);
+  }
+}

@@ -1,0 +1,159 @@
+// One tensor: its facts, the heatmap with its sliders and its legend, statistics and histogram.
+
+import { numberText } from '../js/numbers.mjs';
+import { MARKED, diverging, sequential } from './colours.mjs';
+import { byId, byteSize, element, grouped, shapeText } from './dom.mjs';
+import { Heatmap } from './heatmap.mjs';
+import { Histogram } from './histogram.mjs';
+import { planeOf } from './planes.mjs';
+import { Slices } from './slices.mjs';
+
+const SCALES = { sequential: sequential(), diverging: diverging() };
+
+export class TensorView {
+  constructor() {
+    this.heatmap = new Heatmap(byId('heatmap'), {
+      onElement: (place) => this.read(place),
+      onView: () => this.sayZoom(),
+    });
+    this.histogram = new Histogram(byId('histogram'), byId('bin'));
+    this.slices = new Slices(byId('slices'), () => this.showPlane());
+    byId('zoom-in').addEventListener('click', () => this.heatmap.zoomIn());
+    byId('zoom-out').addEventListener('click', () => this.heatmap.zoomOut());
+    byId('zoom-fit').addEventListener('click', () => this.heatmap.fit());
+    for (const id of ['range', 'colours']) byId(id).addEventListener('change', () => this.showPlane());
+    byId('logarithmic').addEventListener('change', () => this.showHistogram());
+  }
+
+  /** Show a tensor, or none. */
+  async show(tensor) {
+    byId('tensor').hidden = !tensor;
+    this.tensor = tensor;
+    this.summary = undefined;
+    if (!tensor) return;
+    byId('tensor-title').textContent = tensor.file.tensors.length > 1 ? `${tensor.file.name} · tensor ${tensor.index}` : tensor.file.name;
+    showFacts(tensor);
+    this.slices.show(tensor.shape);
+    this.heatmap.clear();
+    byId('statistics').tBodies[0].replaceChildren();
+    if (!tensor.numbers) {
+      this.sayNothing('The payload of this tensor does not inflate.');
+      return;
+    }
+    const summary = await tensor.summary;
+    if (this.tensor !== tensor) return; // another one was chosen meanwhile
+    this.summary = summary;
+    this.showStatistics();
+    this.showHistogram();
+    this.showPlane();
+  }
+
+  showPlane() {
+    const { tensor, summary } = this;
+    if (!summary) return;
+    this.colours = coloursOf(summary, byId('range').value, byId('colours').value);
+    this.showLegend();
+    if (!summary.count) {
+      this.sayNothing(`No elements: a dimension of ${shapeText(tensor.shape)} is 0.`);
+      return;
+    }
+    byId('nothing').hidden = true;
+    byId('heatmap').hidden = false;
+    this.plane = planeOf(tensor, this.slices.outer);
+    const { rows, columns } = this.plane;
+    byId('heatmap').setAttribute('aria-label', `Heatmap of ${grouped(rows)} rows and ${grouped(columns)} columns`);
+    this.heatmap.show(this.plane, this.colours);
+  }
+
+  sayNothing(why) {
+    byId('heatmap').hidden = true;
+    byId('nothing').hidden = false;
+    byId('nothing').textContent = why;
+    for (const id of ['at', 'value', 'bits', 'zoom']) byId(id).textContent = '';
+  }
+
+  read({ row, column }) {
+    const { numbers, base, columns, indexOf } = this.plane;
+    const at = base + row * columns + column;
+    byId('at').textContent = `[${indexOf(row, column).join(', ')}]`;
+    byId('value').textContent = numbers.text(at);
+    byId('bits').textContent = numbers.hex(at);
+  }
+
+  sayZoom() {
+    const { view } = this.heatmap;
+    if (!view) return;
+    const [across] = view.cell;
+    byId('zoom').textContent = across >= 1 ? `${across.toPrecision(2)} px per element` : `${grouped(Math.round(1 / across))} elements per px, their mean`;
+  }
+
+  showStatistics() {
+    const { summary, tensor: { dtype } } = this;
+    const exact = (number) => numberText(number, dtype);
+    const rounded = (number) => (Number.isNaN(number) ? 'NaN' : `${Number(number.toPrecision(9))}`);
+    const rows = [
+      ['count', 'count', grouped(summary.count), summary.count],
+      ['minimum', 'min', exact(summary.minimum), summary.minimum],
+      ['maximum', 'max', exact(summary.maximum), summary.maximum],
+      ['mean', 'mean', rounded(summary.mean), summary.mean],
+      ['deviation', 'std', rounded(summary.deviation), summary.deviation],
+      ['zeros', 'zeros', share(summary.zeros, summary.count), summary.zeros],
+      ['nans', 'NaN', share(summary.nans, summary.count), summary.nans],
+      ['positiveInfinities', '+inf', share(summary.positiveInfinities, summary.count), summary.positiveInfinities],
+      ['negativeInfinities', '−inf', share(summary.negativeInfinities, summary.count), summary.negativeInfinities],
+    ].filter(([name]) => dtype.startsWith('float') || !/nans|Infinities/.test(name));
+    byId('statistics').tBodies[0].replaceChildren(...rows.map(([name, label, text, value]) => (
+      element('tr', { 'data-name': name, 'data-value': value }, element('th', { scope: 'row' }, label), element('td', {}, text))
+    )));
+  }
+
+  showHistogram() {
+    if (!this.summary) return;
+    const short = (number) => `${Number(number.toPrecision(4))}`;
+    this.histogram.show(this.summary.histogram, short, byId('logarithmic').checked);
+  }
+
+  showLegend() {
+    const { table, low, high } = this.colours;
+    const ramp = byId('ramp').getContext('2d');
+    const pixels = ramp.createImageData(256, 1);
+    for (let at = 0; at < 256; at++) pixels.data.set([...table.subarray(3 * at, 3 * at + 3), 255], 4 * at);
+    ramp.putImageData(pixels, 0, 0);
+    const text = (number) => (Number.isNaN(number) ? '' : `${Number(number.toPrecision(4))}`);
+    byId('low').textContent = text(low);
+    byId('high').textContent = text(high);
+    const { nans, positiveInfinities, negativeInfinities } = this.summary;
+    const marks = [['NaN', MARKED.nan, nans], ['+inf', MARKED.positive, positiveInfinities], ['−inf', MARKED.negative, negativeInfinities]];
+    byId('marks').replaceChildren(...(this.tensor.dtype.startsWith('float') ? marks : []).map(([label, colour, count]) => {
+      const swatch = element('span', { class: 'swatch' });
+      swatch.style.backgroundColor = `rgb(${colour.join(' ')})`;
+      return element('span', { class: count ? 'mark' : 'mark absent' }, swatch, count ? `${label} (${grouped(count)})` : label);
+    }));
+  }
+}
+
+/** The colours of a tensor, and the numbers that their ends stand for. */
+function coloursOf({ minimum, maximum, low, high }, range, choice) {
+  const [from, to] = range === 'robust' ? [low, high] : [minimum, maximum];
+  const around = choice === 'diverging' || (choice === 'auto' && from < 0 && to > 0);
+  if (!around) return { table: SCALES.sequential, low: from, high: to };
+  const far = Math.max(Math.abs(from), Math.abs(to));
+  return { table: SCALES.diverging, low: -far, high: far };
+}
+
+function showFacts({ dtype, shape, count, size, offset, storedSize, crc32, rowStride, file }) {
+  const facts = [
+    ['dtype', dtype], ['shape', shapeText(shape)], ['elements', grouped(count)], ['size', byteSize(size)],
+    ['offset', grouped(offset)],
+    ['format', file.format === 'v1' ? 'TSR v1' : `TSR4 ${file.compressed ? 'zlib' : 'raw'}`],
+  ];
+  if (file.compressed) facts.push(['stored', byteSize(storedSize)]);
+  if (crc32 !== undefined) facts.push(['CRC-32', `0x${crc32.toString(16).padStart(8, '0')}`], ['row stride', grouped(rowStride)]);
+  byId('facts').replaceChildren(...facts.map(([name, value]) => (
+    element('li', {}, element('span', { class: 'quiet' }, name), ' ', element('b', {}, value))
+  )));
+}
+
+function share(part, count) {
+  return part ? `${grouped(part)} (${Number((100 * part / count).toPrecision(3))} %)` : '0';
+}
