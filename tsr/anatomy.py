@@ -194,18 +194,20 @@ def _directory(data: Any, count: int, chosen: Container[int] | None) -> Iterator
 def _contents(data: Any, size: int, count: int, chosen: Container[int] | None) -> Iterator[Part]:
     # Payloads where the entries say, but for what an earlier one or the directory took before.
     mode = _number(data, "file_mode")
-    at = directory_end(count)
+    at, beyond = directory_end(count), None
     for first, stop in _runs(count, chosen):
         begun = at
         for index in range(first, stop):
             fields = TSR4_ENTRY.unpack_from(data, directory_end(index))
             code, _, *shape, _, _, nbytes, start, stored, _ = fields
             end = min(start + stored, size)
+            if start >= size and beyond is None:
+                beyond = start
             if start >= size or end <= at:
                 continue
             if _is_wanted(first, chosen):
                 if start > at:
-                    yield _gap(at, start, mode)
+                    yield _gap(at, start, mode, start)
                 meaning = meaning_of_payload(
                     TSR4_BY_CODE.get(code), tuple(shape), nbytes, is_stream=mode == TSR4_ZLIB
                 )
@@ -219,7 +221,7 @@ def _contents(data: Any, size: int, count: int, chosen: Container[int] | None) -
         if not _is_wanted(first, chosen):
             meaning = f"{count_of(stop - first, 'payload')} left out"
             yield Part(f"payload[{first}:{stop}]", begun, at - begun, None, meaning)
-    yield _surplus(at, size)
+    yield _surplus(at, size) if beyond is None else _gap(at, size, mode, beyond)
 
 
 def _runs(count: int, chosen: Container[int] | None) -> Iterator[tuple[int, int]]:
@@ -238,8 +240,9 @@ def _is_wanted(index: int, chosen: Container[int] | None) -> bool:
     return chosen is None or index in chosen
 
 
-def _gap(start: int, end: int, mode: int) -> Part:
-    if mode == TSR4_RAW and end == next_start(start, mode):
+def _gap(start: int, end: int, mode: int, payload: int) -> Part:
+    # What is in front of a payload, of which the file may not hold a byte.
+    if mode == TSR4_RAW and payload == next_start(start, mode):
         return Part("padding", start, end - start, None, "up to the next payload")
     return Part("gap", start, end - start, None, "of no payload")
 

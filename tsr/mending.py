@@ -241,8 +241,7 @@ def _mend_entry(
         if is_last:
             return end == len(editor.view)
         following = TSR4_ENTRY.unpack_from(editor.view, directory_end(index + 1))
-        follows: int = following[9]
-        return next_start(end, mode) == follows
+        return bool(next_start(end, mode) == following[9])
 
     stored_wrong = mode == TSR4_RAW and stored != size
     if (numel != product) + (nbytes != size) + stored_wrong + (offset != start) != 1:
@@ -254,7 +253,7 @@ def _mend_entry(
         editor.correct(f"{name}.nbytes", "T4-NBYTES-1", size)
     elif stored_wrong and is_followed(start + size):
         editor.correct(f"{name}.payload_size", "T4-STORED-1", size)
-        return size
+        return int(size)
     elif offset != start and is_followed(start + stored):
         editor.correct(f"{name}.data_offset", "T4-OFFSET-1", start)
     return int(stored)

@@ -38,8 +38,8 @@ what it looks like.
 Of many tensors the first and the last are shown, and those with findings; of many findings the
 first. --all shows all of them.
 
-JSON: an object for each file, with path, format, size, valid, parts, findings, repair, which is null
-or the command that mends all of it, and resemblance, which is null or what a file of no known
+JSON: an object for each file, with path, format, size, valid, parts, findings, repair, which is
+null or the command that mends all of it, and resemblance, which is null or what a file of no known
 format looks like."""
 
 _EXAMPLES = """\
@@ -129,8 +129,8 @@ def _lines(path: str, explanation: Explanation, everything: bool, width: int) ->
     command = repair_command(path, explanation)
     if command is not None:
         yield []
-        purpose = "if it was changed on purpose" if "--checksums" in command else "all of it"
-        yield [(f"Mended, {purpose}, by: ", ""), (printable(command), "bold")]
+        condition = ", if it was changed on purpose" if "--checksums" in command else ""
+        yield [(f"This mends all of it{condition}: ", ""), (printable(command), "bold")]
 
 
 def _resemblance_lines(explanation: Explanation, width: int) -> Iterator[Line]:
