@@ -42,9 +42,12 @@ def test_unknown_names() -> None:
         _ = tsr.nonsense
 
 
-def test_convert_stays_a_function() -> None:
-    """Importing the converters in any order leaves `tsr.convert` callable."""
-    script = "import tsr.converters.registry, tsr; assert callable(tsr.convert)"
+def test_functions_stay_functions() -> None:
+    """Importing the modules behind them in any order leaves these functions callable."""
+    script = (
+        "import tsr.converters.registry, tsr.repairing, tsr.explanation, tsr; "
+        "assert callable(tsr.convert) and callable(tsr.repair) and callable(tsr.explain)"
+    )
     subprocess.run([sys.executable, "-c", script], check=True)
 
 
@@ -61,7 +64,9 @@ def test_typed() -> None:
         pytest.param("import session", set(), id="import-session"),
         pytest.param("from tech_renaissance import TechRenaissanceServer", set(), id="worker"),
         pytest.param("import session; session.PythonSession()", set(), id="client"),
-        pytest.param("import tsr; tsr.read_header, tsr.validate, tsr.explain", set(), id="header"),
+        pytest.param(
+            "import tsr; tsr.read_header, tsr.validate, tsr.explain, tsr.repair", set(), id="header"
+        ),
         pytest.param("import tsr; tsr.get_include, tsr.get_cmake_dir", set(), id="cpp"),
         pytest.param("import tsr; tsr.load, tsr.save, tsr.open_memmap", {"numpy"}, id="arrays"),
         pytest.param("import tsr; tsr.torch", {"numpy", "torch"}, id="torch"),

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from tsr.header import Header, build_header, parse_header
     from tsr.memmap import open_memmap
     from tsr.reader import load, loads
-    from tsr.repair import repair
+    from tsr.repairing import repair
     from tsr.source import read_header
     from tsr.tensor_file import TensorFile, open
     from tsr.tensor_writer import TensorWriter, create
@@ -79,7 +79,7 @@ _MODULES = {
     "source": ("read_header",),
     "validation": ("validate",),
     "explanation": ("explain",),
-    "repair": ("repair",),
+    "repairing": ("repair",),
     "container": ("TensorInfo",),
     "tensor_file": ("TensorFile", "open"),
     "tensor_writer": ("TensorWriter", "create"),

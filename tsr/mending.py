@@ -36,6 +36,9 @@ __all__ = ["CHANGES_MAX", "Change", "Editor", "mend_contents", "mend_head"]
 # A file of millions of tensors that is broken in each of them was not damaged, but made so.
 CHANGES_MAX = 10_000
 
+# The bytes that an element takes, of any type there is or was announced.
+_ITEMSIZES = (1, 2, 4, 8)
+
 # What is kept of bytes that are cut off.
 _KEPT = 16
 
@@ -120,7 +123,8 @@ def mend_head(editor: Editor, checksums: bool) -> list[FormatError]:
     elif magic == TSR4_MAGIC and size >= TSR4_HEADER_SIZE:
         _mend_tsr4(editor, checksums)
     _, remaining = check_layout(editor.view, size, editor.path, strict=True)
-    if [error.field for error in remaining] == ["end of file"] and editor.is_certain:
+    surplus = [error.field for error in remaining] == ["end of file"]
+    if surplus and editor.is_certain and not _holds_larger_elements(editor.view):
         editor.cut(remaining[0].clause, remaining[0].offset)
         remaining = []
     return remaining
@@ -179,6 +183,14 @@ def _mend_v1(editor: Editor) -> None:
             editor.correct(f"dims[{index}]", "V1-DIMS-2", 1)
     elif total != elements and not wrong:
         editor.correct("total_elements", "V1-TOTAL-1", elements)
+
+
+def _holds_larger_elements(view: memoryview) -> bool:
+    # Then it is the dtype of a TSR v1 file that is wrong, and nothing follows the payload.
+    if bytes(view[:4]) != V1_MAGIC:
+        return False
+    total, there = V1_HEADER.unpack_from(view)[10], len(view) - V1_HEADER_SIZE
+    return any(there == total * itemsize for itemsize in _ITEMSIZES)
 
 
 # ------------------------------------------------------------------ TSR4

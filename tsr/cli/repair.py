@@ -11,7 +11,7 @@ from tsr.cli.inputs import STDIN, label, opened
 from tsr.cli.output import finding_object, print_json, printable
 from tsr.cli.report import INVALID, Report
 from tsr.meanings import count_of
-from tsr.repair import free_path, mend, write
+from tsr.repairing import free_path, mend, write
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tsr.errors import FormatError
     from tsr.explanation import Explanation
     from tsr.mending import Change
-    from tsr.repair import Repair
+    from tsr.repairing import Repair
 
 __all__ = ["parser", "repair_command", "run"]
 
@@ -46,13 +46,8 @@ _EXAMPLES = """\
 _LINES = 20
 _BYTES = 16
 
-# What lenient reading ignores is mended in any case; what a payload breaks, but for its checksum,
-# never.
-_IGNORED = frozenset((
-    "V1-RESERVED-1", "V1-RESERVED-2", "V1-RESERVED-3", "V1-PAYLOAD-2",
-    "T4-RESERVED-1", "T4-RESERVED-2", "T4-RESERVED-3", "T4-END-1", "T4-PADDING-1",
-))  # fmt: skip
-_IN_PAYLOADS = frozenset(("T4-ZLIB-1", "T4-ZLIB-2", "T4-ZLIB-3", "T4-CRC-2"))
+# What is found only where header and directory are right.
+_IN_CONTENTS = frozenset(("T4-PADDING-1", "T4-ZLIB-1", "T4-ZLIB-2", "T4-ZLIB-3", "T4-CRC-2"))
 
 # Up to this size payloads are read to find out whether a file can be mended.
 _READ_MAX = 1 << 26
@@ -107,10 +102,10 @@ def repair_command(path: str, explanation: Explanation) -> str | None:
         return None
     command = f"tsr repair {quote(path)} -o OUT"
     with_checksums = f"tsr repair --checksums {quote(path)} -o OUT"
-    if clauses <= _IGNORED:
-        return command
-    if not clauses.isdisjoint(_IN_PAYLOADS):
-        return with_checksums if clauses <= _IGNORED | {"T4-CRC-2"} else None
+    if not clauses.isdisjoint(_IN_CONTENTS):  # then nothing is wrong but what is in them
+        if clauses == {"T4-PADDING-1"}:
+            return command
+        return with_checksums if clauses <= {"T4-PADDING-1", "T4-CRC-2"} else None
     if explanation.format == "TSR4" and (explanation.size or 0) > _READ_MAX:
         return None
     try:

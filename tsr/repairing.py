@@ -51,7 +51,8 @@ def repair(
 ) -> Repair:
     """Mend what can be mended for certain.
 
-    Bytes after the end are cut off; reserved fields and padding become 0; a number that follows
+    Bytes after the end are cut off, unless they are as many as elements of a larger type would
+    have; reserved fields and padding become 0; a number that follows
     from others becomes what they say, where all of them agree: ``total_elements``, unused dims,
     ``numel``, ``nbytes``, ``payload_size``, offsets. The CRC of a header is put right where it was
     that of the header as it stood.
@@ -87,9 +88,9 @@ def repair(
     --------
     >>> import numpy as np
     >>> import tsr
-    >>> change, = tsr.repair(tsr.dumps(np.int8(7)) + b"x").changes
+    >>> change, = tsr.repair(tsr.dumps(np.int8(7)) + b"xy").changes
     >>> change.clause, change.offset, change.before, change.after
-    ('V1-PAYLOAD-2', 65, b'x', b'')
+    ('V1-PAYLOAD-2', 65, b'xy', b'')
     """
     target = None if destination is None else free_path(destination, overwrite)
     repaired, view = mend(source, checksums)
