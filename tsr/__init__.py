@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     import tsr.torch as torch
+    from tsr.comparison import Comparison, compare
     from tsr.container import TensorInfo
     from tsr.converters import convert
     from tsr.cpp import get_cmake_dir, get_include
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ClosedFileError",
+    "Comparison",
     "ConversionError",
     "ConversionWarning",
     "FormatError",
@@ -51,6 +53,7 @@ __all__ = [
     "TensorWriter",
     "UnsupportedError",
     "build_header",
+    "compare",
     "convert",
     "create",
     "dumps",
@@ -87,6 +90,7 @@ _MODULES = {
     "writer": ("dumps", "dumps_into", "save"),
     "memmap": ("open_memmap",),
     "converters": ("convert",),
+    "comparison": ("Comparison", "compare"),
     "cpp": ("get_cmake_dir", "get_include"),
 }  # fmt: skip
 _HOMES = {name: module for module, names in _MODULES.items() for name in names}

@@ -124,7 +124,10 @@ def storage_of(dtype: str) -> np.dtype[Any]:
 
 
 def tiles(
-    shape: tuple[int, ...], itemsize: int, chunk: tuple[int, ...] | None = None
+    shape: tuple[int, ...],
+    itemsize: int,
+    chunk: tuple[int, ...] | None = None,
+    nbytes: int | None = None,
 ) -> Iterator[Selection]:
     """Split a shape into boxes of bounded size; without `chunk`, each is contiguous in C order.
 
@@ -135,12 +138,14 @@ def tiles(
         Bytes an element takes.
     chunk : tuple of int, optional
         Never split what this would not split.
+    nbytes : int, optional
+        The most bytes of a box; `PIECE_BYTES` by default.
     """
     if 0 in shape:
         return
     tile = list(chunk or (1,) * len(shape))
     for axis in reversed(range(len(shape))):
-        room = PIECE_BYTES // (prod(tile) * itemsize)
+        room = (nbytes or PIECE_BYTES) // (prod(tile) * itemsize)
         tile[axis] = min(tile[axis] * max(room, 1), shape[axis])
     starts = (range(0, dim, step) for dim, step in zip(shape, tile, strict=True))
     for corner in product(*starts):

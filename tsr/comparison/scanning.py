@@ -1,0 +1,130 @@
+"""Two arrays of one shape -> the pieces of them that need a look, of bounded size, in C order.
+
+What has the same bytes on both sides is passed over at the speed of memory. Pages of mapped files
+can be let go behind it, so that a file of any size takes little of it. Nothing is raised.
+"""
+
+from __future__ import annotations
+
+import mmap
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tsr.converters.tensor import tiles
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from numpy.typing import NDArray
+
+    Piece = tuple[int, NDArray[Any], NDArray[Any]]
+
+__all__ = ["Pages", "pieces"]
+
+# Compared at once: little enough for the cache of a processor, and for what is worked out of it as
+# numbers, some twenty times as much.
+_PIECE_BYTES = 1 << 18
+
+# How often progress is told, in bytes.
+_STRIDE_BYTES = 1 << 24
+
+
+def pieces(
+    a: NDArray[Any], b: NDArray[Any], skip: bool, passed: Callable[[int], object]
+) -> Iterator[Piece]:
+    """Give pieces of both arrays and the flat index at which they begin.
+
+    Parameters
+    ----------
+    a, b : ndarray
+        Of one shape, any strides and either byte order.
+    skip : bool
+        Leave out pieces of the same bytes; the dtypes are the same then, but for byte order.
+    passed : callable
+        Told every 16 MiB, and at the end, how many elements are behind.
+
+    Yields
+    ------
+    start : int
+    a, b : ndarray
+        Of one dimension, little-endian and contiguous.
+    """
+    told = 0
+    stride = _STRIDE_BYTES // max(a.itemsize, b.itemsize)
+    for start, piece_a, piece_b in _cut(a, b):
+        if start - told >= stride:
+            passed(start)
+            told = start
+        if not (skip and piece_a.dtype == piece_b.dtype and _same_bytes(piece_a, piece_b)):
+            little_a, little_b = _little_endian(piece_a), _little_endian(piece_b)
+            if not (skip and _same_bytes(little_a, little_b)):
+                yield start, little_a, little_b
+    passed(a.size)
+
+
+class Pages:
+    """The memory of an array, if that is a file mapped to be read.
+
+    Parameters
+    ----------
+    array : ndarray
+    """
+
+    def __init__(self, array: NDArray[Any]) -> None:
+        self._mapping = _mapping(array) if array.flags.c_contiguous and array.size else None
+        if self._mapping is not None:
+            origin = np.frombuffer(self._mapping, np.uint8)
+            self._start = _address(array) - _address(origin)
+
+    def release(self, nbytes: int) -> None:
+        """Let go of the first so many bytes of the array, which are read anew if asked for."""
+        if self._mapping is not None:
+            first = self._start // mmap.PAGESIZE * mmap.PAGESIZE
+            self._mapping.madvise(mmap.MADV_DONTNEED, first, self._start + nbytes - first)
+
+
+def _cut(a: NDArray[Any], b: NDArray[Any]) -> Iterator[Piece]:
+    # Pieces as they lie in memory, where that is in order, else gathered.
+    itemsize = max(a.itemsize, b.itemsize)
+    if a.flags.c_contiguous and b.flags.c_contiguous:
+        flat_a, flat_b = a.reshape(-1), b.reshape(-1)
+        step = _PIECE_BYTES // itemsize
+        for start in range(0, a.size, step):
+            yield start, flat_a[start : start + step], flat_b[start : start + step]
+        return
+    start = 0
+    for place in tiles(a.shape, itemsize, nbytes=_PIECE_BYTES):
+        piece_a = np.ascontiguousarray(a[place or ...]).reshape(-1)
+        yield start, piece_a, np.ascontiguousarray(b[place or ...]).reshape(-1)
+        start += piece_a.size
+
+
+def _same_bytes(a: NDArray[Any], b: NDArray[Any]) -> bool:
+    bytes_a, bytes_b = a.view(np.uint8), b.view(np.uint8)
+    whole = len(bytes_a) // 8 * 8
+    if _address(a) % 8 or _address(b) % 8:
+        whole = 0  # numpy would copy them
+    words_a, words_b = bytes_a[:whole].view(np.uint64), bytes_b[:whole].view(np.uint64)
+    if (words_a != words_b).any():
+        return False
+    return not (bytes_a[whole:] != bytes_b[whole:]).any()
+
+
+def _little_endian(array: NDArray[Any]) -> NDArray[Any]:
+    return array.astype(array.dtype.newbyteorder("<"), copy=False)
+
+
+def _address(array: NDArray[Any]) -> int:
+    return int(array.__array_interface__["data"][0])
+
+
+def _mapping(array: NDArray[Any]) -> mmap.mmap | None:
+    # The mapping that an array shows, if nothing can have been written to it.
+    owner: Any = array
+    while isinstance(owner, (np.ndarray, memoryview)):
+        owner = owner.base if isinstance(owner, np.ndarray) else owner.obj
+    if not isinstance(owner, mmap.mmap) or not hasattr(mmap, "MADV_DONTNEED"):
+        return None
+    with memoryview(owner) as view:
+        return owner if view.readonly else None
