@@ -39,6 +39,7 @@ COMMANDS = {
     "repair": "mend a file where the rest of it proves what is right",
     "dump": "print the values of a file",
     "convert": "convert files from and to other formats",
+    "diff": "show what differs between two files of any formats",
     "checksum": "print the SHA-256 of files",
     "manifest": "write down the SHA-256 of all files in a folder, and check them later",
     "session": "have a Python worker compute, and look after such sessions",

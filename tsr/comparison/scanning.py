@@ -22,9 +22,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Pages", "pieces"]
 
-# Compared at once: little enough for the cache of a processor, and for what is worked out of it as
-# numbers, some twenty times as much.
-_PIECE_BYTES = 1 << 18
+# Compared at once as bytes: little enough for the cache of a processor.
+_SCAN_BYTES = 1 << 18
+
+# Looked at as numbers at once: so little that what is worked out of it stays in a cache, too.
+_LOOK_BYTES = 1 << 15
 
 # How often progress is told, in bytes.
 _STRIDE_BYTES = 1 << 24
@@ -51,15 +53,19 @@ def pieces(
         Of one dimension, little-endian and contiguous.
     """
     told = 0
-    stride = _STRIDE_BYTES // max(a.itemsize, b.itemsize)
+    itemsize = max(a.itemsize, b.itemsize)
+    look = _LOOK_BYTES // itemsize
     for start, piece_a, piece_b in _cut(a, b):
-        if start - told >= stride:
+        if start - told >= _STRIDE_BYTES // itemsize:
             passed(start)
             told = start
-        if not (skip and piece_a.dtype == piece_b.dtype and _same_bytes(piece_a, piece_b)):
-            little_a, little_b = _little_endian(piece_a), _little_endian(piece_b)
+        if skip and _same_bytes(piece_a, piece_b):
+            continue
+        for at in range(0, len(piece_a), look):
+            little_a = _little_endian(piece_a[at : at + look])
+            little_b = _little_endian(piece_b[at : at + look])
             if not (skip and _same_bytes(little_a, little_b)):
-                yield start, little_a, little_b
+                yield start + at, little_a, little_b
     passed(a.size)
 
 
@@ -89,18 +95,20 @@ def _cut(a: NDArray[Any], b: NDArray[Any]) -> Iterator[Piece]:
     itemsize = max(a.itemsize, b.itemsize)
     if a.flags.c_contiguous and b.flags.c_contiguous:
         flat_a, flat_b = a.reshape(-1), b.reshape(-1)
-        step = _PIECE_BYTES // itemsize
+        step = _SCAN_BYTES // itemsize
         for start in range(0, a.size, step):
             yield start, flat_a[start : start + step], flat_b[start : start + step]
         return
     start = 0
-    for place in tiles(a.shape, itemsize, nbytes=_PIECE_BYTES):
+    for place in tiles(a.shape, itemsize, nbytes=_SCAN_BYTES):
         piece_a = np.ascontiguousarray(a[place or ...]).reshape(-1)
         yield start, piece_a, np.ascontiguousarray(b[place or ...]).reshape(-1)
         start += piece_a.size
 
 
 def _same_bytes(a: NDArray[Any], b: NDArray[Any]) -> bool:
+    if a.dtype != b.dtype:  # in byte order
+        return False
     bytes_a, bytes_b = a.view(np.uint8), b.view(np.uint8)
     whole = len(bytes_a) // 8 * 8
     if _address(a) % 8 or _address(b) % 8:
