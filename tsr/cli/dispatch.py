@@ -37,6 +37,7 @@ COMMANDS = {
     "validate": "check files against every rule of their format",
     "explain": "show what is in files byte by byte, and what is wrong with them",
     "repair": "mend a file where the rest of it proves what is right",
+    "view": "show pictures, histograms and statistics of what is in files",
     "dump": "print the values of a file",
     "convert": "convert files from and to other formats",
     "diff": "show what differs between two files of any formats",
