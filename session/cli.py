@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     Array = NDArray[Any]
 
-__all__ = ["COMMANDS", "main"]
+__all__ = ["COMMANDS", "RUNNERS", "main"]
 
 COMMANDS = {
     "run": "start a worker, send it tensors and a request, store or print what it answers",
@@ -84,11 +84,7 @@ def main(arguments: list[str]) -> int:
     command = parser.parse_args(arguments[:1]).command
     if command is None:
         parser.error("expected a command")
-    make_parser, run = {
-        "run": (_run_parser, _run),
-        "ls": (_ls_parser, _ls),
-        "clean": (_clean_parser, _clean),
-    }[command]
+    make_parser, run = RUNNERS[command]
     return run(parse(make_parser(), arguments[1:]))
 
 
@@ -327,3 +323,11 @@ def _duration(seconds: float) -> str:
         if seconds >= length:
             return f"{int(seconds // length)} {unit}"
     return f"{int(seconds)} s"
+
+
+# The parser and the function of each command.
+RUNNERS = {
+    "run": (_run_parser, _run),
+    "ls": (_ls_parser, _ls),
+    "clean": (_clean_parser, _clean),
+}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentParser, RawDescriptionHelpFormatter
+from argparse import ArgumentParser, ArgumentTypeError, RawDescriptionHelpFormatter
 from typing import TYPE_CHECKING
 
 from tsr.cli.color import AUTO, CHOICES
@@ -39,8 +39,22 @@ def commands_parser(
         formatter_class=RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument("command", nargs="?", choices=commands, metavar="COMMAND", help="see below")
+
+    def known(text: str) -> str:
+        if text not in commands:
+            raise ArgumentTypeError(_no_command(name, text, commands))
+        return text
+
+    parser.add_argument("command", nargs="?", type=known, metavar="COMMAND", help="see below")
     return parser
+
+
+def _no_command(name: str, text: str, commands: Mapping[str, str]) -> str:
+    from difflib import get_close_matches
+
+    near = get_close_matches(text.lower(), commands, n=1)
+    advice = f"did you mean {name} {near[0]}?" if near else f"'{name} --help' lists them"
+    return f"got {text!r}, which is no command; {advice}"
 
 
 def command_parser(name: str, description: str, examples: str) -> ArgumentParser:

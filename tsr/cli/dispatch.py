@@ -13,7 +13,7 @@ import signal
 import sys
 from contextlib import contextmanager, suppress
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from tsr.cli.arguments import commands_parser, parse
 from tsr.cli.output import print_bytes
@@ -21,9 +21,11 @@ from tsr.cli.report import SYSTEM, say
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
-__all__ = ["COMMANDS", "main"]
+__all__ = ["COMMANDS", "Parsers", "add_options", "command_parsers", "main"]
+
+Parsers: TypeAlias = "Mapping[str, ArgumentParser | tuple[Mapping[str, str], Parsers]]"
 
 # What a shell reports of a command that SIGINT, SIGPIPE or SIGTERM ended.
 INTERRUPTED = 130
@@ -43,6 +45,7 @@ COMMANDS = {
     "diff": "show what differs between two files of any formats",
     "checksum": "print the SHA-256 of files",
     "manifest": "write down the SHA-256 of all files in a folder, and check them later",
+    "completion": "print what has a shell complete commands, options and files",
     "session": "have a Python worker compute, and look after such sessions",
 }
 
@@ -132,13 +135,28 @@ def _main_parser() -> ArgumentParser:
         "tsr", "Read, check, print and convert .tsr tensor files.", COMMANDS,
         "[-h] [--version] [--include-dir] [--cmake-dir]",
     )  # fmt: skip
+    add_options(parser)
+    return parser
+
+
+def add_options(parser: ArgumentParser) -> None:
+    """Add what may stand in the place of a command, but for ``--help``."""
     for option, tell, does in (
         ("--version", _tell_version, "print the version of the package, and the formats"),
         ("--include-dir", _tell_include, "print where the C++ header is, for the compiler's -I"),
         ("--cmake-dir", _tell_cmake, "print where its CMake package is, for -Dtsr_DIR="),
     ):
         parser.add_argument(option, action="append_const", dest="tell", const=tell, help=does)
-    return parser
+
+
+def command_parsers() -> Parsers:
+    """Make the parsers of all commands; of one that has commands, those and their parsers."""
+    parsers: Parsers = {
+        name: import_module(f"tsr.cli.{name}").parser() for name in COMMANDS if name != "session"
+    }
+    session = import_module("session.cli")
+    inner = {name: make() for name, (make, _) in session.RUNNERS.items()}
+    return {**parsers, "session": (session.COMMANDS, inner)}
 
 
 def _tell_version() -> None:
