@@ -15,7 +15,14 @@ from session.client import PythonSession
 from session.errors import SessionError, WorkerDied, WorkerError, WorkerStartError
 from session.mailbox import check_name, default_workspace
 from session.survey import STALE, remove, survey
-from tsr.cli.arguments import add_color, add_json, command_parser, commands_parser, parse
+from tsr.cli.arguments import (
+    add_color,
+    add_json,
+    command_parser,
+    commands_parser,
+    expect_command,
+    parse,
+)
 from tsr.cli.output import encodable, print_json, print_table, printable
 from tsr.cli.progress import progress_bar
 from tsr.cli.report import SYSTEM, Report
@@ -83,7 +90,7 @@ def main(arguments: list[str]) -> int:
     parser = commands_parser("tsr session", _DESCRIPTION, COMMANDS)
     command = parser.parse_args(arguments[:1]).command
     if command is None:
-        parser.error("expected a command")
+        expect_command(parser)
     make_parser, run = RUNNERS[command]
     return run(parse(make_parser(), arguments[1:]))
 

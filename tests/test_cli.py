@@ -28,6 +28,7 @@ TSR = [sys.executable, "-m", "tsr"]
 # Processes find the package that is under test from any working directory.
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(tsr.__file__).parents[1])}
 ENVIRONMENT.pop("PYTHONUNBUFFERED", None)
+FORMATS = "reads and writes TSR version 1 (TSR!) and TSR4 version 4.20 (TSR4)"
 READING = ["info", "validate", "dump"]
 
 
@@ -136,11 +137,35 @@ def test_usage_error(arguments: list[str], capsys: pytest.CaptureFixture[str]) -
     assert ": error: " in err
 
 
+@pytest.mark.parametrize("command", [[], ["session"]])
+def test_no_command(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """Without a command, the help says which there are, on stderr, and it is an error."""
+    assert main([*command, "--help"]) == 0
+    helped = capsys.readouterr().out
+    assert main(command) == 2
+    name = " ".join(["tsr", *command])
+    assert capsys.readouterr() == ("", f"{helped}\n{name}: error: expected a command\n")
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [("inof", "tsr info"), ("Validate", "tsr validate"), ("checksums", "tsr checksum"),
+     ("session rum", "tsr session run"), ("session list", "tsr session ls"), ("xyzzy", None)],
+)  # fmt: skip
+def test_wrong_command(given: str, meant: str | None, capsys: pytest.CaptureFixture[str]) -> None:
+    """A command that there is not names the one that was meant, if one is near."""
+    assert main(given.split()) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert f"got {given.split()[-1]!r}, which is no command; " in err
+    assert f"did you mean {meant}?\n" in err or (meant is None and "--help' lists them\n" in err)
+
+
 def test_version(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    """`--version` names the version of the package and the formats."""
+    """`--version` names the version of the package and those of the formats."""
     monkeypatch.setitem(vars(tsr), "__version__", "1.2.3")
     assert main(["--version"]) == 0
-    assert capsys.readouterr().out == "tsr 1.2.3, reads and writes TSR v1 and TSR4\n"
+    assert capsys.readouterr().out == f"tsr 1.2.3, {FORMATS}\n"
 
 
 def test_version_of_a_source_tree() -> None:
@@ -153,7 +178,7 @@ def test_version_of_a_source_tree() -> None:
         "sys.exit(main(['--version']))"
     )
     done = shell(command=[sys.executable, "-c", hide])
-    assert done.stdout == b"tsr (not installed), reads and writes TSR v1 and TSR4\n"
+    assert done.stdout.decode() == f"tsr (not installed), {FORMATS}\n"
     assert done.returncode == 0
 
 

@@ -59,6 +59,9 @@ MmapMode: TypeAlias = Literal["r", "c"] | None
 # The entries of a stream's directory that are read before they are looked at.
 _ENTRIES = 1 << 10
 
+# What of a payload is checked at once, in a few milliseconds.
+_PIECE = 1 << 24
+
 __all__ = ["Contents", "Layout", "decode_layout", "open_contents", "read_all", "read_layout"]
 
 
@@ -113,17 +116,21 @@ class Contents:
         self._view = memoryview(data)
         self._strict = strict
 
-    def check_payload(self, index: int) -> None:
-        """Check all that the file says of a payload."""
+    def check_payload(self, index: int, advance: Callable[[int], None] | None = None) -> None:
+        """Check all that the file says of a payload.
+
+        `advance` is called with how many bytes of the elements were just checked; what it raises
+        ends the check.
+        """
         info = self.layout.infos[index]
         if info.crc32 is None:
             return
-        if self.layout.mode == TSR4_ZLIB:
-            checksum = 0
-            for chunk in self.inflate(index):
-                checksum = crc32(chunk, checksum)
-        else:
-            checksum = crc32(self._view[info.offset : info.offset + info.nbytes])
+        compressed = self.layout.mode == TSR4_ZLIB
+        checksum = 0
+        for piece in self.inflate(index) if compressed else self._pieces(info):
+            checksum = crc32(piece, checksum)
+            if advance is not None:
+                advance(len(piece))
         self.check_crc(index, checksum)
 
     def check_padding(self, index: int) -> None:
@@ -152,6 +159,12 @@ class Contents:
                 index, "data_crc32", "T4-CRC-2", f"0x{stored:08x}", f"0x{checksum:08x}",
                 path=self.path, note="the CRC-32 of the elements' bytes",
             )  # fmt: skip
+
+    def _pieces(self, info: TensorInfo) -> Iterator[memoryview]:
+        # By pieces, for Ctrl-C is heeded between them only.
+        end = info.offset + info.nbytes
+        for start in range(info.offset, end, _PIECE):
+            yield self._view[start : min(start + _PIECE, end)]
 
     def inflate(self, index: int) -> Iterator[bytes]:
         """Inflate a payload, piece by piece."""

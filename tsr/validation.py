@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import islice
+from threading import Event
 from typing import TYPE_CHECKING, Any
 
 from tsr.contents import Contents, decode_layout, read_all
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
     from tsr.contents import Layout
     from tsr.source import Source
 
-__all__ = ["FINDINGS_MAX", "check", "check_layout", "fault_in", "validate"]
+__all__ = ["FINDINGS_MAX", "check", "check_layout", "check_source", "fault_in", "validate"]
 
 # A small file can break a rule in each of millions of entries.
 FINDINGS_MAX = 10_000
@@ -51,31 +53,59 @@ def validate(source: Source, *, strict: bool = True) -> list[FormatError]:
     OSError
         The file cannot be opened.
     """
+    return check_source(source, strict)
+
+
+def check_source(
+    source: Source, strict: bool, advance: Callable[[int], None] | None = None
+) -> list[FormatError]:
+    """Do what `validate` does, and tell `advance` how many bytes of payloads were just checked.
+
+    It is called by several threads.
+    """
     try:
         data, size, path = read_all(source, strict, v1_payload=False)
     except FormatError as error:  # no regular file
         return [error]
-    return check(data, size, path, strict)
+    return check(data, size, path, strict, advance)
 
 
-def check(data: Any, size: int | None, path: str | None, strict: bool) -> list[FormatError]:
-    """Check like `validate` what `tsr.contents.read_all` has read."""
+def check(
+    data: Any,
+    size: int | None,
+    path: str | None,
+    strict: bool,
+    advance: Callable[[int], None] | None = None,
+) -> list[FormatError]:
+    """Check like `check_source` what `tsr.contents.read_all` has read."""
     layout, findings = check_layout(data, size, path, strict=strict)
     if layout is None or layout.mode is None:
         return findings
     contents = Contents(data, path, strict, layout)
 
+    compressed = layout.mode == TSR4_ZLIB
+    stop = Event()
+
+    def step(count: int) -> None:
+        if stop.is_set():
+            raise _StoppedError
+        if advance is not None and not compressed:
+            advance(count)
+
     def faults(index: int) -> list[FormatError]:
-        checks = (contents.check_payload, contents.check_padding)
-        found = (fault_in(check, index) for check in (checks if index >= 0 else checks[1:]))
+        found = [fault_in(contents.check_padding, index)]
+        if index >= 0:
+            found.insert(0, fault_in(partial(contents.check_payload, advance=step), index))
+            if advance is not None and compressed:
+                advance(layout.infos[index].stored_nbytes)
         return [error for error in found if error is not None]
 
     indexes = range(-1, len(layout.infos))  # padding comes first
     workers = 1
     # Checksums of what is mapped wait for the pages, which threads do not hasten.
-    if layout.mode == TSR4_ZLIB and sum(info.nbytes for info in layout.infos) >= _PARALLEL_BYTES:
+    if compressed and sum(info.nbytes for info in layout.infos) >= _PARALLEL_BYTES:
         workers = thread_count(len(layout.infos))
-    found = (error for errors in in_order(faults, indexes, workers) for error in errors)
+    found = (error for errors in in_order(faults, indexes, workers, stop) for error in errors)
     return list(islice(found, FINDINGS_MAX))
 
 
@@ -98,6 +128,11 @@ def check_layout(
 
 
 class _EnoughError(Exception):
+    pass
+
+
+class _StoppedError(Exception):
+    # Nobody waits for the result any more.
     pass
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from argparse import ArgumentParser, ArgumentTypeError, RawDescriptionHelpFormatter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from tsr.cli.color import AUTO, CHOICES
 
@@ -18,6 +19,7 @@ __all__ = [
     "add_paths",
     "command_parser",
     "commands_parser",
+    "expect_command",
     "parse",
 ]
 
@@ -47,6 +49,12 @@ def commands_parser(
 
     parser.add_argument("command", nargs="?", type=known, metavar="COMMAND", help="see below")
     return parser
+
+
+def expect_command(parser: ArgumentParser) -> NoReturn:
+    """Print the help, where a command is missing: it lists them."""
+    parser.print_help(sys.stderr)
+    parser.exit(2, f"\n{parser.prog}: error: expected a command\n")
 
 
 def _no_command(name: str, text: str, commands: Mapping[str, str]) -> str:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import closing, suppress
+from contextlib import closing
 from typing import TYPE_CHECKING, cast
 
 from tsr.cli.arguments import add_json, add_paths, command_parser
-from tsr.cli.inputs import STDIN, expand, label, opened
+from tsr.cli.inputs import STDIN, expand, label, opened, total_size
 from tsr.cli.output import print_bytes, print_json, printable
 from tsr.cli.progress import progress_bar, tally
 from tsr.cli.report import Report
@@ -16,11 +16,11 @@ from tsr.digests import Digest, digest_line, file_digests, stream_digest
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
-    from collections.abc import Generator, Sequence
+    from collections.abc import Generator
 
     from tsr.digests import Readable
 
-__all__ = ["as_object", "parser", "print_line", "run", "total_size"]
+__all__ = ["as_object", "parser", "print_line", "run"]
 
 _DESCRIPTION = """\
 Print the SHA-256 of files, of any format, as sha256sum does, whose --check takes it: the digest
@@ -66,17 +66,6 @@ def print_line(line: bytes) -> None:
         print(printable(os.fsdecode(line).removesuffix("\n")))
     else:
         print_bytes(line)
-
-
-def total_size(paths: Sequence[str]) -> int | None:
-    """Add up what there is to read, as far as that can be known."""
-    total = 0
-    for path in paths:
-        if path == STDIN:
-            return None
-        with suppress(OSError, ValueError):  # told when it is read
-            total += os.stat(path).st_size
-    return total
 
 
 def _digests(paths: list[str], report: Report) -> Generator[Digest, None, None]:

@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from importlib import import_module
 from typing import TYPE_CHECKING, TypeAlias
 
-from tsr.cli.arguments import commands_parser, parse
+from tsr.cli.arguments import commands_parser, expect_command, parse
 from tsr.cli.output import print_bytes
 from tsr.cli.report import SYSTEM, say
 
@@ -117,7 +117,7 @@ def _run(arguments: list[str]) -> int:
                 tell()
             return 0
         if options.command is None:
-            parser.error("expected a command")
+            expect_command(parser)
         return _run_command(options.command, arguments[named + 1 :])
     except SystemExit as stop:  # argparse has said all
         return int(stop.code or 0)
@@ -142,7 +142,7 @@ def _main_parser() -> ArgumentParser:
 def add_options(parser: ArgumentParser) -> None:
     """Add what may stand in the place of a command, but for ``--help``."""
     for option, tell, does in (
-        ("--version", _tell_version, "print the version of the package, and the formats"),
+        ("--version", _tell_version, "print the version of the package, and those of the formats"),
         ("--include-dir", _tell_include, "print where the C++ header is, for the compiler's -I"),
         ("--cmake-dir", _tell_cmake, "print where its CMake package is, for -Dtsr_DIR="),
     ):
@@ -163,12 +163,16 @@ def _tell_version() -> None:
     from importlib.metadata import PackageNotFoundError
 
     import tsr
+    from tsr.layout import TSR4_MAGIC, TSR4_VERSION, V1_MAGIC, V1_VERSION
 
     try:
         version = str(tsr.__version__)
     except PackageNotFoundError:  # run from a source tree
         version = "(not installed)"
-    print(f"tsr {version}, reads and writes TSR v1 and TSR4")
+    v1 = f"TSR version {V1_VERSION} ({V1_MAGIC.decode('ascii')})"
+    major, minor = TSR4_VERSION
+    tsr4 = f"TSR4 version {major}.{minor} ({TSR4_MAGIC.decode('ascii')})"
+    print(f"tsr {version}, reads and writes {v1} and {tsr4}")
 
 
 def _tell_include() -> None:

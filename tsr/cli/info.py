@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from tsr.cli.arguments import add_color, add_json, add_lenient, add_paths, command_parser
 from tsr.cli.inputs import expand, label, opened
 from tsr.cli.output import print_json, print_table, printable
+from tsr.cli.progress import progress_bar
 from tsr.cli.report import Report
 from tsr.contents import read_layout
 from tsr.layout import TSR4_RAW, TSR4_ZLIB
@@ -62,9 +63,13 @@ def run(options: Namespace) -> int:
 
 
 def _layouts(options: Namespace, report: Report) -> Iterator[tuple[str, Layout]]:
-    for path in expand(options.paths, report):
-        with report.blame(path):
-            yield path, read_layout(opened(path), strict=not options.lenient)
+    paths = list(expand(options.paths, report))
+    with progress_bar() as update:
+        for number, path in enumerate(paths):
+            if update is not None:
+                update(number, len(paths), label(path))
+            with report.blame(path):
+                yield path, read_layout(opened(path), strict=not options.lenient)
 
 
 def _as_object(path: str, layout: Layout) -> dict[str, Any]:

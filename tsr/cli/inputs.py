@@ -15,7 +15,7 @@ import sys
 from typing import IO, TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator
 
     from tsr.cli.report import Report
 
@@ -66,6 +66,19 @@ def opened(path: str) -> str | IO[bytes]:
     if sys.stdin is None:
         raise OSError(errno.EBADF, os.strerror(errno.EBADF), label(path))
     return sys.stdin.buffer
+
+
+def total_size(paths: Collection[str]) -> int | None:
+    """Add up what files hold; None where that cannot be known."""
+    return None if STDIN in paths else sum(map(size_of, paths))
+
+
+def size_of(path: str) -> int:
+    """Give what a file holds, 0 where it has no size: why is told when it is read."""
+    try:
+        return os.stat(path).st_size
+    except (OSError, ValueError):
+        return 0
 
 
 def _walk(folder: str, report: Report) -> Iterator[str]:

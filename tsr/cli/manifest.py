@@ -14,9 +14,9 @@ from typing import IO, TYPE_CHECKING, NamedTuple, cast
 
 from tsr.atomic import AtomicFile
 from tsr.cli.arguments import add_color, add_json, command_parser
-from tsr.cli.checksum import print_line, total_size
+from tsr.cli.checksum import print_line
 from tsr.cli.color import paint
-from tsr.cli.inputs import STDIN, label, opened
+from tsr.cli.inputs import STDIN, label, opened, total_size
 from tsr.cli.output import print_json, printable
 from tsr.cli.progress import progress_bar, tally
 from tsr.cli.report import INVALID, Report

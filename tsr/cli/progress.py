@@ -8,15 +8,16 @@ from threading import Lock, Timer
 from typing import TYPE_CHECKING, Any
 
 from tsr.cli.color import console
+from tsr.cli.inputs import label, size_of, total_size
 from tsr.cli.output import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Collection, Iterator
 
     # Takes what is done, the total, if that is known, and the name of what comes next.
     Update = Callable[[float, float | None, str], None]
 
-__all__ = ["DELAY", "progress_bar", "tally"]
+__all__ = ["DELAY", "Meter", "progress_bar", "tally"]
 
 # What is done sooner, in seconds, shows no bar: it would only flicker.
 DELAY = 0.5
@@ -58,6 +59,36 @@ def tally(update: Update | None, total: float | None) -> Callable[[int, str], No
             update(done, total, name)
 
     return advance
+
+
+class Meter:
+    """How far files are that are read one after the other, in bytes.
+
+    A file counts as a whole once the next one begins, whatever was read of it.
+    """
+
+    def __init__(self, update: Update | None, paths: Collection[str]) -> None:
+        self._update = update
+        self._total = total_size(paths) if update else None
+        self._lock = Lock()
+        self._name = ""
+        self._before = 0
+        self._done = 0
+
+    def begin(self, path: str) -> None:
+        """Begin with the next file."""
+        if self._update is not None:
+            self._before += size_of(self._name) if self._name else 0
+            self._done = 0
+            self._name = path
+            self._update(self._before, self._total, label(path))
+
+    def advance(self, count: int) -> None:
+        """Count what was done of it; several threads may."""
+        if self._update is not None:
+            with self._lock:
+                self._done += count
+                self._update(self._before + self._done, self._total, label(self._name))
 
 
 class _Bar:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 from tsr.cli.arguments import add_json, add_lenient, add_paths, command_parser
 from tsr.cli.inputs import expand, label, opened
 from tsr.cli.output import finding_object, print_json, printable
+from tsr.cli.progress import Meter, progress_bar
 from tsr.cli.report import INVALID, Report
-from tsr.validation import validate
+from tsr.validation import check_source
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
 
     from tsr.errors import FormatError
 
@@ -47,25 +49,31 @@ def parser() -> ArgumentParser:
 def run(options: Namespace) -> int:
     """Print the findings and give the exit code."""
     report = Report()
-    checked = _checked(options, report)
-    if options.json:
-        print_json(
-            _as_object(path, findings)
-            for path, findings in checked
-            if findings or not options.quiet
-        )
-    else:
-        _print_findings(checked, options.quiet)
+    with closing(_checked(options, report)) as checked:
+        if options.json:
+            print_json(
+                _as_object(path, findings)
+                for path, findings in checked
+                if findings or not options.quiet
+            )
+        else:
+            _print_findings(checked, options.quiet)
     return report.code
 
 
-def _checked(options: Namespace, report: Report) -> Iterator[tuple[str, list[FormatError]]]:
-    for path in expand(options.paths, report):
-        with report.blame(path):
-            findings = validate(opened(path), strict=not options.lenient)
-            if findings:
-                report.mark(INVALID)
-            yield path, findings
+def _checked(
+    options: Namespace, report: Report
+) -> Generator[tuple[str, list[FormatError]], None, None]:
+    paths = list(expand(options.paths, report))
+    with progress_bar(in_bytes=True) as update:
+        meter = Meter(update, paths)
+        for path in paths:
+            meter.begin(path)
+            with report.blame(path):
+                findings = check_source(opened(path), not options.lenient, meter.advance)
+                if findings:
+                    report.mark(INVALID)
+                yield path, findings
 
 
 def _print_findings(checked: Iterator[tuple[str, list[FormatError]]], quiet: bool) -> None:
