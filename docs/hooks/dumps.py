@@ -1,15 +1,17 @@
 """Places for hexdumps in pages -> the hexdumps, once the pages are HTML.
 
 A fenced block ``hexdump ID`` of a specification, and what `directive` gives, become an empty
-element that names a vector; `fill` puts the hexdump of the vector there.
+element that names a vector; `fill` puts the hexdump of the vector there, with the bytes marked that
+break a clause. `ValueError` is raised for a vector that does not exist.
 """
 
 from __future__ import annotations
 
 import re
 
-from docs.hooks.hexdump import rendered
-from docs.hooks.vectors import vector
+from docs.hooks.hexdump import render
+from docs.hooks.vectors import file_of, vector
+from tsr.anatomy import Part, dissect
 
 __all__ = ["directive", "fill", "placeholders"]
 
@@ -30,4 +32,19 @@ def placeholders(text: str, page: str) -> str:
 
 def fill(html: str) -> str:
     """Put the hexdumps into their places."""
-    return _PLACE.sub(lambda found: rendered(found[1], vector(found[1], found[2])), html)
+    return _PLACE.sub(lambda found: _dump(found[1], found[2]), html)
+
+
+def _dump(format: str, name: str) -> str:
+    described = vector(format, name)
+    data = file_of(described)
+    parts = list(dissect(data, len(data)))
+    wrong = set() if described["valid"] else _at_fault(parts, described["offset"])
+    return render(data, parts, wrong, label=name)
+
+
+def _at_fault(parts: list[Part], offset: int) -> set[int]:
+    # The part that a report is about; none where what is missing would begin.
+    return {
+        index for index, part in enumerate(parts) if part.offset <= offset < part.offset + part.size
+    }

@@ -1,16 +1,129 @@
-"""A test vector -> its hexdump as HTML."""
+"""Bytes and their parts -> a hexdump as HTML, in which every part can be pointed at.
+
+A line shows sixteen bytes and their ASCII, as in the specifications; lines that repeat the one above
+are a ``*``. The first bytes of each part are a button, which ``assets/hexdump.js`` makes tell its
+part's name, value and meaning; a table below has the same for who runs no scripts.
+"""
 
 from __future__ import annotations
+
 from html import escape
-from docs.hooks.vectors import Vector
+from typing import TYPE_CHECKING
 
-__all__ = ["rendered"]
+if TYPE_CHECKING:
+    from collections.abc import Container, Iterator, Sequence
+
+    from tsr.anatomy import Part
+
+__all__ = ["render"]
+
+_WIDTH = 16
+_HALF = 8
+# The colours of parts, which follow each other; a payload and what is no field have none.
+_COLOURS = 6
 
 
-def rendered(format: str, vector: Vector) -> str:
-    data = bytes.fromhex(vector["hex"])
-    lines = []
-    for at in range(0, len(data), 16):
-        row = data[at : at + 16]
-        lines.append(f"{at:08x}  {row.hex(' ')}")
-    return f'<figure class="dump"><pre>{escape(chr(10).join(lines))}</pre></figure>'
+def render(
+    data: bytes, parts: Sequence[Part], wrong: Container[int] = (), *, label: str = "file"
+) -> str:
+    """Render a whole file.
+
+    Parameters
+    ----------
+    data : bytes
+    parts : sequence of Part
+        They follow each other and cover the data.
+    wrong : container of int
+        The indices of the parts that are at fault.
+    label : str
+        What the file is called for who does not see the page.
+    """
+    if not data:
+        return '<figure class="dump"><p class="dump-said">A file without a byte.</p></figure>'
+    lines = "\n".join(_lines(data, parts, wrong))
+    rows = "".join(_row(part, index in wrong) for index, part in enumerate(parts))
+    return (
+        f'<figure class="dump" data-search-exclude><pre role="group" aria-label="Bytes of '
+        f'{escape(label)}, by field">{lines}</pre>'
+        '<p class="dump-said" aria-live="polite">Point at a field, or go from field to field '
+        "with the arrow keys.</p>"
+        f"<details><summary>{len(parts)} parts</summary><table><thead><tr><th>part</th>"
+        "<th>offset</th><th>bytes</th><th>value</th><th>meaning</th></tr></thead>"
+        f"<tbody>{rows}</tbody></table></details></figure>"
+    )
+
+
+def _lines(data: bytes, parts: Sequence[Part], wrong: Container[int]) -> Iterator[str]:
+    owners = [index for index, part in enumerate(parts) for _ in range(part.size)]
+    shown: tuple[bytes, list[int]] | None = None
+    is_left_out = False
+    for start in range(0, len(data), _WIDTH):
+        line = data[start : start + _WIDTH], owners[start : start + _WIDTH]
+        if line == shown and start + _WIDTH < len(data):
+            if not is_left_out:
+                yield "*"
+            is_left_out = True
+            continue
+        shown, is_left_out = line, False
+        yield _line(start, *line, parts, wrong)
+
+
+def _line(
+    start: int, data: bytes, owners: list[int], parts: Sequence[Part], wrong: Container[int]
+) -> str:
+    cells, text = [], []
+    for first, stop in _runs(owners):
+        index = owners[first]
+        kind = _kind(index, parts[index], index in wrong)
+        is_new = start + first == parts[index].offset
+        tag = 'button type="button"' if is_new else "span"
+        gap = "" if first == 0 else "  " if first == _HALF else " "
+        cells.append(
+            f'{gap}<{tag} class="{kind}" data-part="{index}">{_hex(data, first, stop)}'
+            f"</{tag.split()[0]}>"
+        )
+        shown = escape("".join(chr(byte) if 32 <= byte < 127 else "." for byte in data[first:stop]))
+        text.append(f'<span class="{kind}" data-part="{index}">{shown}</span>')
+    missing = _WIDTH - len(data)
+    room = " " * (3 * missing + (missing >= _HALF))
+    return f'<span class="at">{start:08x}</span>  {"".join(cells)}{room}  |{"".join(text)}|'
+
+
+def _hex(data: bytes, first: int, stop: int) -> str:
+    # With a wider gap in the middle of the line.
+    cells = []
+    for at in range(first, stop):
+        if at > first:
+            cells.append("  " if at == _HALF else " ")
+        cells.append(f"{data[at]:02x}")
+    return "".join(cells)
+
+
+def _runs(owners: list[int]) -> Iterator[tuple[int, int]]:
+    # First and stop of the bytes that stand together and are of one part.
+    first = 0
+    for at in range(1, len(owners) + 1):
+        if at == len(owners) or owners[at] != owners[first]:
+            yield first, at
+            first = at
+
+
+def _kind(index: int, part: Part, is_wrong: bool) -> str:
+    if is_wrong:
+        return "wrong"
+    return "plain" if part.value is None else f"colour-{index % _COLOURS}"
+
+
+def _row(part: Part, is_wrong: bool) -> str:
+    cells = (str(part.offset), str(part.size), _value(part), part.meaning)
+    mark = ' class="wrong"' if is_wrong else ""
+    told = "".join(f"<td>{escape(cell)}</td>" for cell in cells)
+    return f"<tr{mark}><th scope=row>{escape(part.field)}</th>{told}</tr>"
+
+
+def _value(part: Part) -> str:
+    if isinstance(part.value, bytes):
+        return part.value.hex(" ") if any(part.value) else f"{len(part.value)} zeros"
+    if isinstance(part.value, tuple):
+        return ", ".join(map(str, part.value))
+    return "" if part.value is None else str(part.value)

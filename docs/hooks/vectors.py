@@ -8,7 +8,7 @@ from typing import Any
 
 from docs.hooks.included import ROOT
 
-__all__ = ["DOCUMENTS", "Vector", "document", "vector"]
+__all__ = ["DOCUMENTS", "Vector", "document", "file_of", "vector"]
 
 DOCUMENTS = {"v1": "TSR version 1", "tsr4": "TSR4"}
 
@@ -32,3 +32,8 @@ def vector(format: str, name: str) -> Vector:
     if name not in _by_id(format):
         raise ValueError(f"no vector {name!r} of {format}")
     return _by_id(format)[name]
+
+
+def file_of(vector: Vector) -> bytes:
+    """Take the file out of a vector."""
+    return bytes.fromhex(vector["hex"])
