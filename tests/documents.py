@@ -9,12 +9,15 @@ from __future__ import annotations
 import difflib
 import os
 import re
+import shlex
 import subprocess
 import sys
-from contextlib import redirect_stdout
-from io import StringIO
+from contextlib import redirect_stderr, redirect_stdout
+from io import BytesIO, StringIO, TextIOWrapper
 from pathlib import Path
 from typing import NamedTuple
+
+from tsr.cli import main
 
 __all__ = ["ROOT", "Block", "blocks", "check_console", "check_python", "link_clone"]
 
@@ -70,14 +73,34 @@ def check_python(code: str, names: dict[str, object], file: str) -> None:
 
 def check_console(shell: str) -> None:
     """Run the commands of a console, and compare what they print with what is shown below them."""
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     for example in re.split(r"^\$ ", shell, flags=re.MULTILINE)[1:]:
         command, _, expected = example.partition("\n")
-        done = subprocess.run(
-            ["bash", "-c", command],
-            capture_output=True, text=True, env={**os.environ, "PATH": path}, check=False,
-        )  # fmt: skip
-        _compare((done.stdout + done.stderr).splitlines(), expected.splitlines(), command)
+        is_plain = command.startswith("tsr ") and not re.search(r"[|&;<>$*(`]", command)
+        printed = _run_here(command) if is_plain else _run_in_shell(command)
+        _compare(printed.splitlines(), expected.splitlines(), command)
+
+
+def _run_here(command: str) -> str:
+    # In a tenth of the time that a process of its own takes.
+    with (
+        redirect_stdout(TextIOWrapper(BytesIO(), "utf-8")) as out,
+        redirect_stderr(TextIOWrapper(BytesIO(), "utf-8")) as err,
+    ):
+        main(shlex.split(command)[1:])
+    printed = []
+    for stream in (out, err):
+        stream.flush()
+        printed.append(stream.buffer.getvalue().decode())  # type: ignore[attr-defined] # BytesIO
+    return "".join(printed)
+
+
+def _run_in_shell(command: str) -> str:
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(
+        ["bash", "-c", command],
+        capture_output=True, text=True, env={**os.environ, "PATH": path}, check=False,
+    )  # fmt: skip
+    return done.stdout + done.stderr
 
 
 def _compare(printed: list[str], shown: list[str], what: str) -> None:

@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
-import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
+from typing import ClassVar
 
+import numpy as np
 import pytest
 
 import session
 import tsr
+import tsr.converters
 import tsr.testing
+import tsr.torch
+from spec.conformance import kaitai
 from tests.documents import ROOT, Block, blocks, check_console, check_python, link_clone
+from tsr.cli import dispatch
+from tsr.cli.report import INVALID, SYSTEM
 
 DOCS = ROOT / "docs"
 PAGES = {path.relative_to(DOCS).as_posix(): path.read_text() for path in DOCS.rglob("*.md")}
@@ -21,33 +33,43 @@ PAGES = {path.relative_to(DOCS).as_posix(): path.read_text() for path in DOCS.rg
 # What has to be installed for the examples of a page, where that is more than Python.
 _NEEDS = re.compile(r"^needs: \[(.*)\]$", re.MULTILINE)
 
-# Blocks that are there to be read: what a program prints, and how to install.
-_READ_ONLY = {"text", "sh"}
+# Blocks that are there to be read: what a program prints, and how to install. Pages of the web run
+# in a browser, by a test of their own.
+_READ_ONLY = {"text", "sh", "html"}
 
-
-def needs(page: str) -> list[str]:
-    """Tell which programs a page says that its examples need."""
-    found = _NEEDS.search(PAGES[page])
-    return found[1].split(", ") if found else []
-
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
 WITH_CODE = [
     page for page in sorted(PAGES) if {block.language for block in blocks(PAGES[page])} - _READ_ONLY
 ]
 
 
+def missing(page: str) -> list[str]:
+    """Tell which of the programs are not there that a page says its examples need."""
+    found = _NEEDS.search(PAGES[page])
+    names = found[1].split(", ") if found else []
+    reasons = [f"{name} is not installed" for name in names if not shutil.which(name)]
+    if "kaitai" in names:
+        reasons = [kaitai.unavailable()]
+    return list(filter(None, reasons))
+
+
 @pytest.mark.parametrize("page", WITH_CODE)
 def test_examples(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """All examples of a page run in its order, in a folder of their own, and give what it shows."""
-    for program in needs(page):
-        if shutil.which(program) is None:
-            pytest.skip(f"{program} is not installed")
+    for reason in missing(page):
+        pytest.skip(reason)
     link_clone(tmp_path, "tests", "tsr", "session", "spec")
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
     monkeypatch.setenv("TR_WORKSPACE", str(tmp_path / "workspace"))
-    names: dict[str, object] = {}
-    for block in blocks(PAGES[page]):
+    monkeypatch.setenv("NODE_PATH", os.pathsep.join(map(str, kaitai.node_modules())))
+    names: dict[str, object] = {"__name__": "__main__"}
+    listed = blocks(PAGES[page])
+    for index, block in enumerate(listed):
         if block.title is not None:
+            later = [other.code for other in listed[index + 1 :]]
+            assert any(block.title in code for code in later), f"nothing uses {block.title}"
             Path(block.title).write_text(block.code)
         elif block.language not in _READ_ONLY:
             run(block, names, page)
@@ -59,5 +81,104 @@ def run(block: Block, names: dict[str, object], page: str) -> None:
         check_python(block.code, names, page)
     elif block.language == "console":
         check_console(block.code)
+    elif block.language == "js":
+        check_javascript(block.code)
+    elif block.language == "cpp":
+        check_cpp(block.code)
     else:
         pytest.fail(f"nothing runs {block.language!r}; a title makes it a file for the commands")
+
+
+def check_javascript(code: str) -> None:
+    """Run a module, and compare what it logs with what its comments say."""
+    Path("example.mjs").write_text(code)
+    done = subprocess.run(
+        ["node", "example.mjs"], capture_output=True, text=True, timeout=60, check=False
+    )
+    said = [line.split("//", 1)[1].strip() for line in code.splitlines() if "console.log" in line]
+    assert (done.stdout.splitlines(), done.stderr) == (said, "")
+
+
+def check_cpp(code: str) -> None:
+    """Compile a part of a program, without a warning."""
+    folders = [f"-I{ROOT / folder}" for folder in ("tsr/include", "session/include")]
+    done = subprocess.run(
+        ["g++", "-std=c++17", "-fsyntax-only", "-Wall", "-Wextra", *folders, "-x", "c++", "-"],
+        input=code, capture_output=True, text=True, timeout=100, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")
+def test_page_of_the_web(tmp_path: Path) -> None:
+    """The page that reads a file in a browser shows what is in it."""
+    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    [page] = blocks(PAGES["how-to/embed-javascript.md"], "html")
+    for name in ("tsr.mjs", "inflate.mjs"):
+        (tmp_path / name).symlink_to(ROOT / "tsr" / "js" / name)
+    (tmp_path / "index.html").write_text(page.code)
+    tsr.save(tmp_path / "x.tsr", np.array([[1, 2], [3, 4]], dtype=np.int8))
+    with serving(tmp_path) as address, sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        shown = browser.new_page()
+        shown.goto(address)
+        shown.locator("#file").set_input_files(tmp_path / "x.tsr")
+        sync_api.expect(shown.locator("#said")).to_have_text("int8 2,2\n1,2,3,4")
+        browser.close()
+
+
+@contextmanager
+def serving(folder: Path) -> Iterator[str]:
+    """Serve the files of a folder, and give the address."""
+    handler = partial(SilentHandler, directory=str(folder))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}/"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+class SilentHandler(SimpleHTTPRequestHandler):
+    """A handler that logs nothing, and knows what modules are."""
+
+    extensions_map: ClassVar = {
+        **SimpleHTTPRequestHandler.extensions_map,
+        ".mjs": "text/javascript",
+    }
+
+    def log_message(self, *_: object) -> None:
+        """Leave it out."""
+
+
+def test_installing() -> None:
+    """What is to be read and not run installs extras that exist, or is in the README too."""
+    project = (ROOT / "pyproject.toml").read_text()
+    readme = (ROOT / "README.md").read_text()
+    for page, text in PAGES.items():
+        for block in blocks(text, "sh"):
+            for extras in re.findall(r"\[([a-z,]+)\]", block.code):
+                for extra in extras.split(","):
+                    assert re.search(rf"^{extra} = \[", project, re.MULTILINE), (page, extra)
+            commands = re.findall(r"\S*\b(?:tsr|cmake|pytest) .*", block.code)
+            assert all(command in readme for command in commands), page
+
+
+def test_every_public_name_has_its_place() -> None:
+    """The reference has all that is public, once, and nothing else of these modules."""
+    text = "".join(text for page, text in PAGES.items() if page.startswith("reference/"))
+    documented = re.findall(r"^::: (\S+)$", text, re.MULTILINE)
+    public = [f"tsr.{name}" for name in tsr.__all__ if name != "torch"]
+    for module in (session, tsr.testing, tsr.torch, tsr.converters):
+        public += [f"{module.__name__}.{name}" for name in module.__all__]
+    public.remove("tsr.converters.convert")  # it is tsr.convert
+    assert sorted(documented) == sorted(public)
+
+
+def test_exit_codes() -> None:
+    """The exit codes that the reference lists are those of the commands."""
+    listed = re.findall(r"^\| (\d+) \|", PAGES["reference/command-line.md"], re.MULTILINE)
+    known = {dispatch.INTERRUPTED, dispatch.PIPE_CLOSED, dispatch.TERMINATED, INVALID, SYSTEM}
+    assert sorted(map(int, listed)) == sorted({0, *known})

@@ -7,6 +7,7 @@ from functools import cache
 
 from docs.hooks.included import ROOT
 from docs.hooks.prose import change_prose, relative
+from docs.hooks.vectors import counts
 
 __all__ = ["anchor_of", "ids", "link", "page_of"]
 
@@ -52,9 +53,9 @@ def link(text: str, page: str) -> str:
 
 
 def _with_vectors(heading: re.Match[str]) -> str:
-    from docs.hooks.vector_pages import counts
-
     clause = heading[1]
-    if clause not in counts():
-        return heading[0]
-    return f"{heading[0]}\n\n[{counts()[clause]} vectors](vectors/{anchor_of(clause)}.md){{ .to-vectors }}"
+    count = counts().get(clause)
+    if not count:
+        return heading[0]  # it is not about bytes
+    page = f"vectors/{anchor_of(clause)}.md"
+    return f"{heading[0]}\n\n[{count} vectors]({page}){{ .to-vectors }}"

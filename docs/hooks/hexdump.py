@@ -1,8 +1,8 @@
 """Bytes and their parts -> a hexdump as HTML, in which every part can be pointed at.
 
-A line shows sixteen bytes and their ASCII, as in the specifications; lines that repeat the one above
-are a ``*``. The first bytes of each part are a button, which ``assets/hexdump.js`` makes tell its
-part's name, value and meaning; a table below has the same for who runs no scripts.
+A line shows sixteen bytes and their ASCII, as in the specifications; lines that repeat the one
+above are a ``*``. The first bytes of each part are a button, which ``assets/hexdump.js`` makes tell
+its part's name, value and meaning; a table below has the same for who runs no scripts.
 """
 
 from __future__ import annotations

@@ -2,36 +2,25 @@
 
 from __future__ import annotations
 
-from collections import Counter
+import re
 from functools import cache
 from html import escape
 from typing import TYPE_CHECKING, Any
 
 from docs.hooks.clauses import anchor_of, page_of
 from docs.hooks.dumps import directive
+from docs.hooks.prose import relative
 from docs.hooks.vectors import DOCUMENTS, document
+from tsr.clauses import clause
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from docs.hooks.vectors import Vector
 
-__all__ = ["counts", "navigation", "pages"]
+__all__ = ["navigation", "pages"]
 
 FOLDER = "spec/vectors"
-
-
-@cache
-def counts() -> dict[str, int]:
-    """Count the vectors that report each clause."""
-    return dict(
-        Counter(
-            vector["clause"]
-            for format in DOCUMENTS
-            for vector in document(format)["vectors"]
-            if not vector["valid"]
-        )
-    )
 
 
 @cache
@@ -76,17 +65,9 @@ def pages() -> Iterator[tuple[str, str]]:
 
 
 def _page(format: str, name: str, vectors: list[Vector]) -> str:
-    # The search finds a page by what it is about, not each of its vectors.
-    lines = [
-        "---",
-        f"title: {name}",
-        "search: {boost: 0.5}",
-        "---",
-        "",
-        f"# {_title(format, name)}",
-    ]
-    if not name.startswith("Valid"):
-        lines += ["", f"[{name}](../{page_of(name).split('/')[1]}#{anchor_of(name)})"]
+    # The search finds what a page is about before it finds its vectors.
+    lines = ["---", f"title: {name}", "search: {boost: 0.5}", "---", ""]
+    lines += [f"# {_title(format, name)}", "", *_introduced(name)]
     for vector in vectors:
         lines += ["", *_described(format, vector)]
     return "\n".join([*lines, ""])
@@ -98,12 +79,48 @@ def _title(format: str, name: str) -> str:
     return f"Files that break {name}"
 
 
+def _introduced(name: str) -> list[str]:
+    if name.startswith("Valid"):
+        return []
+    demanded = clause(name)
+    place = relative(page_of(name), f"{FOLDER}/index.md")
+    return [
+        f"[{name}]({place}#{anchor_of(name)}): {_plain(demanded.sentence)}",
+        "",
+        f"What mends such a file: {_plain(demanded.mend)}",
+    ]
+
+
 def _described(format: str, vector: Vector) -> list[str]:
     flags = document(format)["flags"]
     kinds = " ".join(
         f'<span class="flag" title="{escape(flags[flag])}">{escape(flag)}</span>'
         for flag in vector["flags"]
     )
-    comment = escape(vector["comment"]).replace("*", r"\*").replace("_", r"\_").replace("[", r"\[")
-    said = [f"## {vector['id']}", "", f"{comment}. {kinds}"]
-    return [*said, "", directive(format, vector["id"])]
+    return [
+        f"## {vector['id']}",
+        "",
+        f"{_plain(vector['comment'])} {kinds}",
+        "",
+        _held(vector) if vector["valid"] else _reported(vector),
+        "",
+        directive(format, vector["id"]),
+    ]
+
+
+def _held(vector: Vector) -> str:
+    tensors = vector.get("tensors", [vector])
+    held = ", ".join(f"{tensor['dtype']} `{tuple(tensor['shape'])}`" for tensor in tensors)
+    return f"Valid: {held}."
+
+
+def _reported(vector: Vector) -> str:
+    lenient = "accepts it" if vector["lenient"] else "refuses it as well"
+    if "lenient_error" in vector:
+        lenient = f"reports {vector['lenient_error']['clause']}"
+    return f"Invalid: `{vector['field']}` at offset {vector['offset']}. Lenient reading {lenient}."
+
+
+def _plain(text: str) -> str:
+    # As it stands, whatever of it is a mark of Markdown.
+    return re.sub(r"([*_`\[\]])", r"\\\1", escape(text, quote=False))

@@ -8,7 +8,7 @@ from typing import Any
 
 from docs.hooks.included import ROOT
 
-__all__ = ["DOCUMENTS", "Vector", "document", "file_of", "vector"]
+__all__ = ["DOCUMENTS", "Vector", "counts", "document", "file_of", "vector"]
 
 DOCUMENTS = {"v1": "TSR version 1", "tsr4": "TSR4"}
 
@@ -32,6 +32,16 @@ def vector(format: str, name: str) -> Vector:
     if name not in _by_id(format):
         raise ValueError(f"no vector {name!r} of {format}")
     return _by_id(format)[name]
+
+
+@cache
+def counts() -> dict[str, int]:
+    """Count the vectors that report each clause."""
+    return {
+        clause: count
+        for format in DOCUMENTS
+        for clause, count in document(format)["clauses"].items()
+    }
 
 
 def file_of(vector: Vector) -> bytes:

@@ -26,7 +26,7 @@ from typing import Any
 
 from spec.conformance.serving import accepted, refused, serve
 
-__all__ = ["Adapter", "unavailable"]
+__all__ = ["Adapter", "node_modules", "unavailable"]
 
 DESCRIPTION = Path(__file__).parents[1] / "tsr.ksy"
 COMPILE = Path(__file__).with_name("kaitai_compile.cjs")
@@ -41,7 +41,7 @@ def unavailable() -> str:
         return "kaitaistruct is not installed: pip install 'kaitaistruct>=0.11'"
     if shutil.which("node") is None:
         return "node is not installed, which the compiler of Kaitai Struct runs on"
-    if not all(any((path / name).is_dir() for path in _node_modules()) for name in PACKAGES):
+    if not all(any((path / name).is_dir() for path in node_modules()) for name in PACKAGES):
         return (
             "the compiler of Kaitai Struct is not installed: npm install --no-save "
             f"--prefix {sys.prefix} {' '.join(PACKAGES.values())}"
@@ -49,8 +49,8 @@ def unavailable() -> str:
     return ""
 
 
-def _node_modules() -> list[Path]:
-    # Where node looks for packages; those of a virtual environment are within it.
+def node_modules() -> list[Path]:
+    """Tell where node looks for packages; those of a virtual environment are within it."""
     given = os.environ.get("NODE_PATH", "").split(os.pathsep)
     return [*(Path(path) for path in given if path), Path(sys.prefix) / "node_modules"]
 
@@ -126,7 +126,7 @@ def _make_parser() -> tuple[Any, Any]:
     with TemporaryDirectory(prefix="tsr-kaitai-") as directory:
         made = subprocess.run(  # noqa: S603 - to run what was found above is the job
             [shutil.which("node") or "node", str(COMPILE), str(DESCRIPTION), directory],
-            env={**os.environ, "NODE_PATH": os.pathsep.join(map(str, _node_modules()))},
+            env={**os.environ, "NODE_PATH": os.pathsep.join(map(str, node_modules()))},
             capture_output=True,
             text=True,
             check=False,
