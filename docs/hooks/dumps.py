@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import re
 
+import tsr
 from docs.hooks.hexdump import render
 from docs.hooks.vectors import file_of, vector
-from tsr.anatomy import Part, dissect
 
 __all__ = ["directive", "fill", "placeholders"]
 
@@ -38,13 +38,14 @@ def fill(html: str) -> str:
 def _dump(format: str, name: str) -> str:
     described = vector(format, name)
     data = file_of(described)
-    parts = list(dissect(data, len(data)))
-    wrong = set() if described["valid"] else _at_fault(parts, described["offset"])
-    return render(data, parts, wrong, label=name)
-
-
-def _at_fault(parts: list[Part], offset: int) -> set[int]:
-    # The part that a report is about; none where what is missing would begin.
-    return {
-        index for index, part in enumerate(parts) if part.offset <= offset < part.offset + part.size
-    }
+    explained = tsr.explain(data)
+    parts = list(explained.parts())
+    if described["valid"]:
+        return render(data, parts, label=name)
+    for fault in explained.faults(1):
+        if fault.clause.id == described["clause"]:
+            wrong = [range(mark.offset, mark.offset + mark.size) for mark in fault.marks]
+            return render(data, parts, wrong, label=name, fault=str(fault.finding))
+    # Its magic is the other format's, and it was held against the other document.
+    said = f"{described['field']} at offset {described['offset']} [{described['clause']}]"
+    return render(data, parts, [range(4)], label=name, fault=said)

@@ -11,7 +11,7 @@ from html import escape
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from tsr.anatomy import Part
 
@@ -21,10 +21,11 @@ _WIDTH = 16
 _HALF = 8
 # The colours of parts, which follow each other; a payload and what is no field have none.
 _COLOURS = 6
+_HINT = "Point at a field, or go from field to field with the arrow keys."
 
 
 def render(
-    data: bytes, parts: Sequence[Part], wrong: Container[int] = (), *, label: str = "file"
+    data: bytes, parts: Sequence[Part], wrong: Sequence[range] = (), *, label: str, fault: str = ""
 ) -> str:
     """Render a whole file.
 
@@ -33,52 +34,54 @@ def render(
     data : bytes
     parts : sequence of Part
         They follow each other and cover the data.
-    wrong : container of int
-        The indices of the parts that are at fault.
+    wrong : sequence of range
+        The offsets of bytes that are at fault.
     label : str
         What the file is called for who does not see the page.
+    fault : str
+        What is wrong, to be shown before a field is pointed at.
     """
-    if not data:
-        return '<figure class="dump"><p class="dump-said">A file without a byte.</p></figure>'
-    lines = "\n".join(_lines(data, parts, wrong))
-    rows = "".join(_row(part, index in wrong) for index, part in enumerate(parts))
+    offsets = {offset for span in wrong for offset in span}
+    cells = [
+        (index, offset in offsets)
+        for index, part in enumerate(parts)
+        for offset in range(part.offset, part.offset + part.size)
+    ]
+    lines = "\n".join(_lines(data, cells, parts)) or "<i>no bytes</i>"
+    faulty = {index for index, is_wrong in cells if is_wrong}
+    rows = "".join(_row(part, index in faulty) for index, part in enumerate(parts))
+    said = ' class="dump-said wrong"' if fault else ' class="dump-said"'
     return (
-        f'<figure class="dump" data-search-exclude><pre role="group" aria-label="Bytes of '
-        f'{escape(label)}, by field">{lines}</pre>'
-        '<p class="dump-said" aria-live="polite">Point at a field, or go from field to field '
-        "with the arrow keys.</p>"
+        f'<figure class="dump"><pre role="group" aria-label="Bytes of {escape(label)}, by field">'
+        f'{lines}</pre><p{said} aria-live="polite">{escape(fault or _HINT)}</p>'
         f"<details><summary>{len(parts)} parts</summary><table><thead><tr><th>part</th>"
         "<th>offset</th><th>bytes</th><th>value</th><th>meaning</th></tr></thead>"
         f"<tbody>{rows}</tbody></table></details></figure>"
     )
 
 
-def _lines(data: bytes, parts: Sequence[Part], wrong: Container[int]) -> Iterator[str]:
-    owners = [index for index, part in enumerate(parts) for _ in range(part.size)]
-    shown: tuple[bytes, list[int]] | None = None
+def _lines(data: bytes, cells: list[tuple[int, bool]], parts: Sequence[Part]) -> Iterator[str]:
+    shown: tuple[bytes, list[tuple[int, bool]]] | None = None
     is_left_out = False
     for start in range(0, len(data), _WIDTH):
-        line = data[start : start + _WIDTH], owners[start : start + _WIDTH]
+        line = data[start : start + _WIDTH], cells[start : start + _WIDTH]
         if line == shown and start + _WIDTH < len(data):
             if not is_left_out:
                 yield "*"
             is_left_out = True
             continue
         shown, is_left_out = line, False
-        yield _line(start, *line, parts, wrong)
+        yield _line(start, *line, parts)
 
 
-def _line(
-    start: int, data: bytes, owners: list[int], parts: Sequence[Part], wrong: Container[int]
-) -> str:
-    cells, text = [], []
-    for first, stop in _runs(owners):
-        index = owners[first]
-        kind = _kind(index, parts[index], index in wrong)
-        is_new = start + first == parts[index].offset
-        tag = 'button type="button"' if is_new else "span"
+def _line(start: int, data: bytes, cells: list[tuple[int, bool]], parts: Sequence[Part]) -> str:
+    pieces, text = [], []
+    for first, stop in _runs(cells):
+        index, is_wrong = cells[first]
+        kind = _kind(index, parts[index], is_wrong)
+        tag = 'button type="button"' if start + first == parts[index].offset else "span"
         gap = "" if first == 0 else "  " if first == _HALF else " "
-        cells.append(
+        pieces.append(
             f'{gap}<{tag} class="{kind}" data-part="{index}">{_hex(data, first, stop)}'
             f"</{tag.split()[0]}>"
         )
@@ -86,7 +89,7 @@ def _line(
         text.append(f'<span class="{kind}" data-part="{index}">{shown}</span>')
     missing = _WIDTH - len(data)
     room = " " * (3 * missing + (missing >= _HALF))
-    return f'<span class="at">{start:08x}</span>  {"".join(cells)}{room}  |{"".join(text)}|'
+    return f'<span class="at">{start:08x}</span>  {"".join(pieces)}{room}  |{"".join(text)}|'
 
 
 def _hex(data: bytes, first: int, stop: int) -> str:
@@ -99,11 +102,11 @@ def _hex(data: bytes, first: int, stop: int) -> str:
     return "".join(cells)
 
 
-def _runs(owners: list[int]) -> Iterator[tuple[int, int]]:
-    # First and stop of the bytes that stand together and are of one part.
+def _runs(cells: list[tuple[int, bool]]) -> Iterator[tuple[int, int]]:
+    # First and stop of the bytes that stand together, are of one part, and are wrong or not.
     first = 0
-    for at in range(1, len(owners) + 1):
-        if at == len(owners) or owners[at] != owners[first]:
+    for at in range(1, len(cells) + 1):
+        if at == len(cells) or cells[at] != cells[first]:
             yield first, at
             first = at
 
