@@ -206,7 +206,7 @@ class _Dump:
 
     def _wrapped(self, text: str) -> list[str]:
         room = max(self._room(self._per_row), 8)
-        return textwrap.wrap(text, room, break_on_hyphens=False)
+        return [text] if len(text) <= room else textwrap.wrap(text, room, break_on_hyphens=False)
 
     def _fitting(self, words: list[str]) -> str:
         # As many of them as fit, but one at least.
