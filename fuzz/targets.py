@@ -26,6 +26,8 @@ from tests.reading import Outcome, findings, is_tsr4, outcome, tensors_of, ways_
 from tests.reading import reference as read_by_construct
 from tsr import FormatError, TSRError, UnsupportedError
 from tsr import schema as declarations
+from tsr.cli.hexdump import hexdump
+from tsr.repairing import mend
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -164,6 +166,46 @@ def schema(data: bytes) -> None:
         _assert_rewritten(data, parsed)
     else:
         assert declarations.reference_dumps(parsed) == data == tsr.dumps(parsed)
+
+
+def explain(data: bytes) -> None:
+    """What is explained has the findings of validate; parts cover the file, and marks lie in it."""
+    explanation = tsr.explain(data)
+    assert [_place(finding) for finding in explanation.findings] == findings(data)
+    for chosen in (None, (0,)):
+        end = 0
+        for part in explanation.parts(chosen):
+            assert part.offset == end, (part, end)
+            assert part.size > 0, part
+            end += part.size
+        assert end == len(data)
+    faults = explanation.faults()
+    for mark in (mark for fault in faults for mark in fault.marks):
+        assert 0 <= mark.offset <= mark.offset + mark.size <= len(data), mark
+        assert mark.size or mark.missing > 0, mark
+    assert list(hexdump(explanation, explanation.parts((0,)), faults, 80)) or not data
+
+
+def repair(data: bytes) -> None:
+    """What is mended is valid, with every payload as it was; else something remains."""
+    for checksums in (False, True):
+        mended, view = mend(data, checksums=checksums)
+        made = bytes(view)
+        assert findings(made) == [] or mended.remaining, mended
+        assert bool(mended.changes) == (made != data)
+        if mended.remaining:
+            assert findings(data), mended
+            continue
+        with tsr.open(made) as file:
+            for info in file.infos:
+                stored = slice(info.offset, info.offset + info.stored_nbytes)
+                assert made[stored] == data[stored], info
+        if not _is_refused(outcome(lambda: tsr.open(data, strict=False))):
+            assert _read(made) == outcome(lambda: tsr.open(data, strict=False))
+
+
+def _place(finding: FormatError) -> tuple[str, str, int]:
+    return finding.clause, finding.field, finding.offset
 
 
 def _read(data: bytes) -> Outcome:
@@ -335,6 +377,6 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     target.__name__: target
     for target in (
         loads, header, round_trip, round_trip_tsr4, open, unverified, lenient, readers, reference,
-        schema, request, response, npy, npz, safetensors, pt,
+        schema, explain, repair, request, response, npy, npz, safetensors, pt,
     )
 }  # fmt: skip
