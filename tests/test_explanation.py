@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import tsr
 from spec.conformance.vectors import cases
-from tests.containers import entry_at, patched
+from tests.containers import entry_at, patched, resealed
 from tests.reading import Dribble, pipe
 from tsr.explanation import Explanation
 from tsr.testing import files
@@ -72,6 +72,10 @@ def test_lenient() -> None:
     """Leniently, nothing is wrong with what lenient reading accepts."""
     assert len(tsr.explain(patched(V1, 12, b"\1") + b"x").findings) == 2
     assert tsr.explain(patched(V1, 12, b"\1") + b"x", strict=False).findings == []
+    data = patched(resealed(patched(RAW, 44, b"\1")), 512, b"\7")
+    for source in (data, Dribble(data)):
+        findings = tsr.explain(source, strict=False).findings
+        assert [finding.clause for finding in findings] == ["T4-CRC-2"]
 
 
 def test_no_regular_file() -> None:

@@ -218,7 +218,21 @@ def test_end_is_cut_only_where_all_else_agrees() -> None:
     assert changed(RAW + b"xy", tsr.repair(RAW + b"xy")) == RAW
     data = patched(RAW, entry_at(2) + 52, (11).to_bytes(8, "little"))
     assert changed(data, tsr.repair(data)) == RAW
-    assert tsr.repair(data + b"xy").remaining != []
+    for value in (11, 13):  # nothing is changed that the end of the file does not prove
+        data = patched(RAW, entry_at(2) + 52, value.to_bytes(8, "little")) + b"xy"
+        assert tsr.repair(data).changes == []
+        assert tsr.repair(data).remaining != []
+    data = patched(RAW, entry_at(1) + 20, b"\7") + b"xy"
+    assert [error.clause for error in tsr.repair(data).remaining] == ["T4-END-1"]
+
+
+def test_what_the_next_entry_does_not_prove() -> None:
+    """A size or an offset is changed only where the next payload lies accordingly."""
+    for at, value in ((entry_at(0) + 52, 25), (entry_at(0) + 44, 520)):
+        data = patched(RAW, at, value.to_bytes(8, "little"))
+        assert [change.offset for change in tsr.repair(data).changes] == [at]
+        data = patched(data, entry_at(1) + 44, (1024).to_bytes(8, "little"))
+        assert at not in [change.offset for change in tsr.repair(data).changes]
 
 
 def test_padding() -> None:
