@@ -38,6 +38,20 @@ def convert(source, destination, *, progress, **options):
 tsr.convert = convert
 {RUN.removeprefix("import sys; ")}
 """
+SLOW_DIFF = f"""
+import sys, time
+from tsr import comparison
+from tsr.cli import progress
+progress.DELAY = 0.1
+compare = comparison.compare
+def slow(*paths, progress, **options):
+    def told(*each):
+        progress(*each)
+        time.sleep(0.2)
+    return compare(*paths, progress=told, **options)
+comparison.compare = slow
+{RUN.removeprefix("import sys; ")}
+"""
 
 
 @pytest.fixture(autouse=True)
@@ -142,6 +156,14 @@ def test_long_conversion_shows_progress() -> None:
     assert r"[bold]w\x1b" in shown
     assert "\x1b[?25h" in shown  # the cursor is back
     assert shown.endswith("\x1b[2Kb.tsr -> b.npy (3 tensors)\r\n")  # on an erased line
+
+
+def test_long_comparison_shows_progress() -> None:
+    """So does one of `tsr diff`, in MiB."""
+    tsr.save("c.tsr", [np.zeros(5 << 20, np.int8), np.zeros(3 << 20, np.int8)], format="tsr4")
+    shown = terminal(SLOW_DIFF, "diff", "c.tsr", "c.tsr")
+    assert "5/8\x1b[0m MiB 1" in shown
+    assert shown.endswith(f"\x1b[32mthe same: 2 tensors, {8 << 20} elements\x1b[0m\r\n")
 
 
 def test_short_conversion_shows_none() -> None:

@@ -12,11 +12,11 @@ import tech_renaissance
 import tsr
 
 PUBLIC = [
-    "ClosedFileError", "ConversionError", "ConversionWarning", "FormatError", "Header",
-    "MissingExtraError", "TSRError", "TensorFile", "TensorInfo", "TensorWriter",
-    "UnsupportedError", "build_header", "convert", "create", "dumps", "dumps_into", "explain",
-    "get_cmake_dir", "get_include", "load", "loads", "open", "open_memmap", "parse_header",
-    "read_header", "repair", "save", "torch", "validate",
+    "ClosedFileError", "Comparison", "ConversionError", "ConversionWarning", "FormatError",
+    "Header", "MissingExtraError", "TSRError", "TensorFile", "TensorInfo", "TensorWriter",
+    "UnsupportedError", "build_header", "compare", "convert", "create", "dumps", "dumps_into",
+    "explain", "get_cmake_dir", "get_include", "load", "loads", "open", "open_memmap",
+    "parse_header", "read_header", "repair", "save", "torch", "validate",
 ]  # fmt: skip
 
 
