@@ -139,6 +139,8 @@ class _Sums:
             return
         plan = _Plan(matrix, row_edges, column_edges, limit)
         pages = Pages(matrix)
+        if plan.scattered:
+            pages.scattered()
         for cell_row in range(shape[0]):
             for chosen, runs in plan.rows(cell_row):
                 for picked, starts, first in plan.columns(len(chosen)):
@@ -167,7 +169,13 @@ class _Sums:
 
 
 class _Plan:
-    """Which rows and columns to look at, in pieces of bounded size."""
+    """Which rows and columns to look at, in pieces of bounded size.
+
+    Attributes
+    ----------
+    scattered : bool
+        Whether there is much between one place to look at and the next.
+    """
 
     def __init__(
         self, matrix: NDArray[Any], row_edges: NDArray[np.int64], column_edges: NDArray[np.int64],
@@ -177,6 +185,7 @@ class _Plan:
         self._width = matrix.shape[1]
         self._count: int | None = None  # of rows of a cell; None: all
         self._picked: NDArray[np.int64] | None = None  # columns; None: all
+        self.scattered = False
         if limit is None or matrix.size <= limit:
             return
         # Rows of cells share what may be looked at; each has whole rows of the matrix, if there
@@ -187,7 +196,10 @@ class _Plan:
         self._count = max(places, share // self._width)
         if places * self._width > share:
             self._picked = _runs(column_edges, max(1, share // places // cell_columns))
-        self._together = max(1, RUN_BYTES // (self._width * matrix.dtype.itemsize))
+        row_bytes = self._width * matrix.dtype.itemsize
+        self._together = max(1, RUN_BYTES // row_bytes)
+        # Else most of a row is looked at, and the system may well read ahead.
+        self.scattered = row_bytes < RUN_BYTES or row_bytes // cell_columns > FAULT_BYTES
 
     def rows(self, cell_row: int) -> Iterator[tuple[Any, int]]:
         """Give the rows to look at for a row of cells, and in how many places they lie."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import mmap
 from contextlib import suppress
-from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -54,18 +53,28 @@ class Pages:
         self._mapping = _mapping(array)
         self._used = 0
 
+    def scattered(self) -> None:
+        """Tell that places all over the array follow: nothing is read ahead until `release`."""
+        self._advise("MADV_RANDOM")
+
     def used(self, nbytes: int) -> None:
         """Tell that so many more bytes have been looked at."""
         self._used += nbytes
         if self._used >= RELEASE_BYTES:
-            self.release()
+            self._used = 0
+            self._advise("MADV_DONTNEED")
 
     def release(self) -> None:
         """Give all pages back."""
         self._used = 0
-        if self._mapping is not None:
-            with suppress(OSError, ValueError):  # it is a favour, and may be refused
-                self._mapping.madvise(mmap.MADV_DONTNEED)
+        self._advise("MADV_NORMAL")
+        self._advise("MADV_DONTNEED")
+
+    def _advise(self, name: str) -> None:
+        # What the system may be told is a favour to it, and it may refuse it.
+        if self._mapping is not None and hasattr(mmap, name):
+            with suppress(OSError, ValueError):
+                self._mapping.madvise(getattr(mmap, name))
 
 
 def blocks(array: NDArray[Any]) -> Iterator[NDArray[Any]]:
@@ -105,6 +114,7 @@ def sample(array: NDArray[Any], limit: int) -> NDArray[Any]:
     count = (limit // run - 1) | 1
     taken = np.empty(count * run, array.dtype)
     flat, pages = _flat(array), Pages(array)
+    pages.scattered()
     for index, start in enumerate(spread(array.size, count, run)):
         taken[index * run : (index + 1) * run] = flat[start : start + run]
         pages.used(max(run * array.dtype.itemsize, FAULT_BYTES))
@@ -137,8 +147,6 @@ def _flat(array: NDArray[Any]) -> Any:
 def _mapping(array: NDArray[Any]) -> mmap.mmap | None:
     # The mapping of a file that an array shows; None if there is none, or pages of it that were
     # changed would be lost.
-    if not hasattr(mmap, "MADV_DONTNEED") or not prod(array.shape):
-        return None
     base: Any = array
     while base is not None and not isinstance(base, mmap.mmap):
         base = base.obj if isinstance(base, memoryview) else getattr(base, "base", None)
