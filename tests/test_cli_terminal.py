@@ -203,3 +203,78 @@ def test_progress_ends_with_an_error(
     with pytest.raises(ZeroDivisionError):
         fail()
     assert capsys.readouterr().out == ""
+
+
+# Every piece takes its time, and a bar shows early.
+SLOW = """
+import sys, time
+from tsr.cli import progress
+progress.DELAY = 0.1
+def slow(function):
+    def wait(*arguments, **options):
+        time.sleep(0.3)
+        return function(*arguments, **options)
+    return wait
+"""
+SLOW_INFO = f"{SLOW}import tsr.cli.info as m; m.read_layout = slow(m.read_layout)\n{RUN}"
+SLOW_VALIDATE = f"""{SLOW}
+import tsr.contents as m; m.crc32 = slow(m.crc32)
+m._PIECE = 1 << 20
+{RUN}"""
+SLOW_DIGESTS = f"""{SLOW}
+import tsr.digests as m; m.Digest = slow(m.Digest)
+{RUN}"""
+
+
+@pytest.fixture
+def large() -> None:
+    """Make a file of several pieces."""
+    tsr.save("large.tsr", [np.zeros(3 << 20, np.int8)], format="tsr4")
+
+
+@pytest.mark.usefixtures("large")
+@pytest.mark.parametrize(
+    ("script", "arguments", "amount"),
+    [
+        pytest.param(SLOW_INFO, ["info", "b.tsr", "large.tsr"], "1/2", id="info"),
+        pytest.param(SLOW_VALIDATE, ["validate", "large.tsr"], "2.0/3.0 MiB", id="validate"),
+        pytest.param(SLOW_DIGESTS, ["checksum", "large.tsr"], "3.0/3.0 MiB", id="checksum"),
+        pytest.param(SLOW_DIGESTS, ["manifest"], "3.0/3.0 MiB", id="manifest"),
+    ],
+)
+def test_long_reading_shows_progress(script: str, arguments: list[str], amount: str) -> None:
+    """What reads files for long has a bar on stderr, by files or bytes, and then none."""
+    shown = terminal(script, *arguments)
+    assert "━━━━" in shown
+    assert amount in shown
+    assert "\x1b[?25h" in shown  # the cursor is back
+    if arguments[0] == "manifest":
+        os.unlink("SHA256SUMS")
+    quiet = terminal(script, *arguments, streams="stdout")
+    assert "━━━━" not in quiet
+    assert quiet.splitlines()[-1] in shown
+
+
+@pytest.mark.usefixtures("large")
+@pytest.mark.parametrize("command", ["validate", "checksum"])
+def test_progress_leaves_stdout_alone(command: str) -> None:
+    """What goes to a pipe gets there, though a bar shows on the terminal meanwhile."""
+    script = SLOW_VALIDATE if command == "validate" else SLOW_DIGESTS
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(
+        [sys.executable, "-c", script, command, "large.tsr", "b.tsr"],
+        env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=theirs,
+    ) as process:  # fmt: skip
+        os.close(theirs)
+        assert process.stdout is not None
+        printed = process.stdout.read().decode()
+    shown = os.read(ours, 1 << 16).decode()
+    os.close(ours)
+    assert process.returncode == 0
+    assert "━━━━" in shown
+    plain = subprocess.run(
+        [sys.executable, "-c", RUN, command, "large.tsr", "b.tsr"],
+        env=ENVIRONMENT, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert printed == plain.stdout
+    assert plain.stderr == ""
