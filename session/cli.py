@@ -5,6 +5,7 @@ Exit codes are those of `tsr.cli.dispatch`; what the worker could not do, and it
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import sys
@@ -30,8 +31,11 @@ from tsr.errors import ConversionError, TSRError
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
+    from collections.abc import Iterator
 
     from numpy.typing import NDArray
+
+    from session.survey import Session
 
     Array = NDArray[Any]
 
@@ -55,7 +59,10 @@ int32: .tsr, .npy, or another format that tsr convert reads.
 
 The tensors of the answer go to the files that -o names, which are replaced. Where there is one -o
 and several tensors, their numbers go into its name: out_0.tsr, out_1.tsr. Without -o they are
-printed, as tsr dump does. So is an answer that is text. What the worker prints is on stderr."""
+printed, as tsr dump does. So is an answer that is text. What the worker prints is on stderr.
+
+JSON: an object with text, or with tensors, a list of objects with dtype, shape and values, or in
+place of values path, the file that -o named."""
 
 _RUN_EXAMPLES = """\
   tsr session run default "matmul a b" a=a.npy b=b.tsr -o product.tsr
@@ -75,7 +82,9 @@ _LS_EXAMPLES = """\
 
 _CLEAN = """\
 Remove the directories of stale sessions from the workspace, and name each. Live sessions and
-those of unknown state stay."""
+those of unknown state stay.
+
+JSON: a list of objects with session_id and path, one for each that was removed."""
 
 _CLEAN_EXAMPLES = """\
   tsr session clean
@@ -110,13 +119,14 @@ def _run_parser() -> ArgumentParser:
         help="a tensor to send, and its name",
     )
     made.add_argument(
-        "-o", "--output", action="append", default=[], type=_output, metavar="FILE",
+        "-o", "--output", action="append", default=[], type=_output, metavar="OUT",
         help="where to store a tensor of the answer; may be given once for each",
     )  # fmt: skip
     made.add_argument(
         "--timeout", type=_milliseconds, default=0, metavar="MS",
         help="how long to wait for the worker's start, and then for its answer (default: for ever)",
     )  # fmt: skip
+    add_json(made, "an object")
     return made
 
 
@@ -222,11 +232,11 @@ def _give(answer: Any, options: Namespace) -> None:
     if isinstance(answer, str):
         if options.output:
             raise WorkerError(options.request, f"it answered {answer!r}, no tensor")
-        print(encodable(answer))
+        print(json.dumps({"text": answer}) if options.json else encodable(answer))
         return
     arrays = answer if isinstance(answer, tuple) else (answer,)
     if not options.output:
-        _print_arrays(arrays)
+        _print_objects(arrays) if options.json else _print_arrays(arrays)
         return
     paths = options.output
     if len(paths) == 1 and len(arrays) > 1:
@@ -237,6 +247,12 @@ def _give(answer: Any, options: Namespace) -> None:
         raise WorkerError(options.request, f"it answered {count}, expected one for each -o")
     for path, array in zip(paths, arrays, strict=True):
         _write(path, array)
+    if options.json:
+        stored = [
+            {"dtype": array.dtype.name, "shape": array.shape, "path": path}
+            for path, array in zip(paths, arrays, strict=True)
+        ]
+        print(json.dumps({"tensors": stored}))
 
 
 def _write(path: str, array: Array) -> None:
@@ -261,6 +277,19 @@ def _print_arrays(arrays: tuple[Array, ...]) -> None:
         print("".join(numpy_text(array)), end="")
 
 
+def _print_objects(arrays: tuple[Array, ...]) -> None:
+    # As `tsr dump --json` does.
+    from tsr.cli.values import json_text
+
+    before = '{"tensors": [\n'
+    for array in arrays:
+        print(before, end="")
+        for piece in json_text(array):
+            print(piece, end="")
+        before = ",\n"
+    print("]}")
+
+
 def _without_traceback(error: WorkerError) -> WorkerError:
     # All but the last line of a traceback, as lines.
     *lines, last = error.message.strip().splitlines() or [""]
@@ -280,7 +309,9 @@ def _ls_parser() -> ArgumentParser:
 
 
 def _clean_parser() -> ArgumentParser:
-    return command_parser("session clean", _CLEAN, _CLEAN_EXAMPLES)
+    made = command_parser("session clean", _CLEAN, _CLEAN_EXAMPLES)
+    add_json(made, "a list of objects")
+    return made
 
 
 def _ls(options: Namespace) -> int:
@@ -312,17 +343,24 @@ def _ls(options: Namespace) -> int:
 
 def _clean(options: Namespace) -> int:
     report = Report()
+    removed = _removed(report)
+    if options.json:
+        print_json({"session_id": one.session_id, "path": one.path} for one in removed)
+        return report.code
+    for one in removed:
+        print(printable(f"removed {one.session_id}"))
+    return report.code
+
+
+def _removed(report: Report) -> Iterator[Session]:
     for session in survey(default_workspace()):
         if session.state != STALE:
             continue
         try:
-            removed = remove(session)
+            if remove(session):
+                yield session
         except (OSError, SessionError) as error:
             report.add(error)
-        else:
-            if removed:
-                print(printable(f"removed {session.session_id}"))
-    return report.code
 
 
 def _duration(seconds: float) -> str:

@@ -124,7 +124,7 @@ def test_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
         pytest.param(["run", "default", "hello", "--timeout", "-1"], id="negative-timeout"),
         pytest.param(["run", "default", "hello", "--timeout", "soon"], id="timeout-no-number"),
         pytest.param(["ls", "x"], id="ls-of-something"),
-        pytest.param(["clean", "--json"], id="clean-json"),
+        pytest.param(["clean", "x"], id="clean-something"),
     ],
 )
 def test_usage_error(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
@@ -170,6 +170,24 @@ def test_run_prints(capsys: pytest.CaptureFixture[str]) -> None:
     tsr.save("x.tsr", -A)
     assert main(["dump", "x.tsr"]) == 0
     assert capsys.readouterr().out == out
+
+
+def test_run_json(capsys: pytest.CaptureFixture[str]) -> None:
+    """JSON has the tensors' values, or where they were stored, or the text."""
+    assert main(["session", "run", "worker.py", "halves a", "a=a.npy", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {
+        "tensors": [{"dtype": "float32", "shape": [1, 3], "values": [half.tolist()]} for half in A]
+    }
+    assert (
+        main(["session", "run", "worker.py", "halves a", "a=a.npy", "--json", "-o", "h.tsr"]) == 0
+    )
+    assert json.loads(capsys.readouterr().out) == {
+        "tensors": [
+            {"dtype": "float32", "shape": [1, 3], "path": f"h_{number}.tsr"} for number in (0, 1)
+        ]
+    }
+    assert main(["session", "run", "--json", "default", "echo grüße"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"text": "grüße"}
 
 
 def test_run_prints_several(capsys: pytest.CaptureFixture[str]) -> None:

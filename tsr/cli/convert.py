@@ -34,7 +34,10 @@ A file with tensors by name becomes a folder of .tsr files, and such a folder be
 again. Another folder has each file in it converted, and those of the folders in it; a symbolic
 link to a folder is an error there. DST is what to write; an existing folder, or one with a / at
 its end, is where to write. Where there are several SRC, DST is always a folder, in which those
-with several tensors get one each."""
+with several tensors get one each.
+
+JSON: an object for each file or folder that was made, with source, destination and how many
+tensors it holds."""
 
 _EXAMPLES = """\
   tsr convert x.npy x.tsr

@@ -75,7 +75,7 @@ def parser() -> ArgumentParser:
     made.add_argument(
         "--nan-differs", action="store_true", help="let a NaN differ from any other, and itself"
     )
-    made.add_argument("--tensor", metavar="NAME|INDEX", help="compare only this one of the tensors")
+    made.add_argument("--tensor", metavar="INDEX|NAME", help="compare only this one of the tensors")
     made.add_argument(
         "--all", action="store_true",
         help="list tensors that are the same, too, and have details of any number of others",

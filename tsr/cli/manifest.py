@@ -78,7 +78,7 @@ def parser() -> ArgumentParser:
     )  # fmt: skip
     made.add_argument("--check", action="store_true", help="check what a manifest says")
     made.add_argument(
-        "-o", "--output", metavar="FILE",
+        "-o", "--output", metavar="OUT",
         help=f"where to write (default: {_NAME} in the folder), '-' for stdout",
     )  # fmt: skip
     made.add_argument("-f", "--force", action="store_true", help="replace what exists")

@@ -56,7 +56,7 @@ _READ_MAX = 1 << 26
 def parser() -> ArgumentParser:
     """Make the parser of the arguments."""
     made = command_parser("repair", _DESCRIPTION, _EXAMPLES)
-    made.add_argument("path", metavar="FILE", help="the file to mend, or '-' for stdin")
+    made.add_argument("path", metavar="PATH", help="the file to mend, or '-' for stdin")
     made.add_argument("-o", "--output", metavar="OUT", help="the file to write")
     made.add_argument(
         "--checksums",
@@ -65,7 +65,7 @@ def parser() -> ArgumentParser:
         "right, whatever happened to them",
     )
     made.add_argument(
-        "-f", "--force", action="store_true", help="replace OUT where it exists, be it FILE itself"
+        "-f", "--force", action="store_true", help="replace OUT where it exists, be it PATH itself"
     )
     made.add_argument("-q", "--quiet", action="store_true", help="print nothing but errors")
     add_color(made)
@@ -76,20 +76,29 @@ def parser() -> ArgumentParser:
 def run(options: Namespace) -> int:
     """Mend, print what was or would be changed and give the exit code."""
     report = Report()
+    found: list[tuple[str | None, Repair]] = []
     with report.blame(label(options.path)):
-        target = None if options.output is None else free_path(options.output, options.force)
-        repaired, view = mend(opened(options.path), options.checksums)
+        found.append(_mended(options))
+    for target, repaired in found:
         if repaired.remaining:
-            target = None
             report.mark(INVALID)
-        if target is not None:
-            write(target, view)
         if options.json:
             print_json([_as_object(options.path, target, repaired)])
         elif not options.quiet:
             for line in _lines(options, target, repaired):
                 print(line)
     return report.code
+
+
+def _mended(options: Namespace) -> tuple[str | None, Repair]:
+    # What was or would be changed, and the file that was written.
+    target = None if options.output is None else free_path(options.output, options.force)
+    repaired, view = mend(opened(options.path), options.checksums)
+    if repaired.remaining:
+        target = None
+    if target is not None:
+        write(target, view)
+    return target, repaired
 
 
 def repair_command(path: str, explanation: Explanation) -> str | None:

@@ -26,7 +26,10 @@ checksums of its tensors are verified.
 
 A finding names the field, where it begins in bytes, what stands there, what a valid file has
 there and the clause of the specification. Findings about the tensors' bytes come only where
-header and directory are right."""
+header and directory are right.
+
+JSON: an object for each file, with path, valid and findings, a list of objects with clause,
+field, offset, found, expected and message."""
 
 _EXAMPLES = """\
   tsr validate weights.tsr

@@ -8,7 +8,7 @@ from contextlib import suppress
 from math import inf
 from typing import TYPE_CHECKING, Any
 
-from tsr.cli.arguments import add_color, add_json, add_lenient, command_parser
+from tsr.cli.arguments import add_color, add_json, add_lenient, add_paths, command_parser
 from tsr.cli.inputs import expand, label, opened
 from tsr.cli.output import print_json, printable
 from tsr.cli.progress import progress_bar
@@ -67,10 +67,7 @@ _BINS = 64
 def parser() -> ArgumentParser:
     """Make the parser of the arguments."""
     made = command_parser("view", _DESCRIPTION, _EXAMPLES)
-    made.add_argument(
-        "paths", nargs="+", metavar="FILE",
-        help="a file, '-' for stdin, a folder, searched for .tsr files, or a quoted pattern",
-    )  # fmt: skip
+    add_paths(made)
     made.add_argument(
         "--tensor", metavar="INDEX|NAME",
         help="show only this tensor of a file: 0 is the first, -1 the last",
