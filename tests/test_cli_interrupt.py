@@ -38,20 +38,20 @@ HUGE = 1 << 42
 LARGE = 1 << 35
 
 
-def write_v1(path: str, nbytes: int) -> None:
-    """Make a TSR v1 file of zeros."""
+def write_v1(path: str, nbytes: int, behind: int = 0) -> None:
+    """Make a TSR v1 file of zeros, and more of them behind its end."""
     with open(path, "wb") as file:
         file.write(tsr.build_header("int8", (1 << 16, nbytes >> 16)))
-        file.truncate(file.tell() + nbytes)
+        file.truncate(file.tell() + nbytes + behind)
 
 
-def write_tsr4(path: str, nbytes: int, behind: int = 0) -> None:
-    """Make a TSR4 file of zeros with any checksum, and more behind them."""
+def write_tsr4(path: str, nbytes: int) -> None:
+    """Make a TSR4 file of zeros, with any checksum."""
     int8 = next(element for element in TSR4_BY_CODE.values() if element.name == "int8")
     info = TensorInfo(int8, (1, 1, 1 << 16, nbytes >> 16), 0, nbytes, nbytes, 0)
     with open(path, "wb") as file:
         file.write(encode_container(TSR4_RAW, [info]))
-        file.truncate(file.tell() + nbytes + behind)
+        file.truncate(file.tell() + nbytes)
 
 
 @pytest.fixture(autouse=True)
@@ -61,7 +61,7 @@ def _files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_tsr4("huge4.tsr", HUGE)
     write_v1("large.tsr", LARGE)
     # A copy in memory, even where it is a mapping, has to fit what the system may promise.
-    write_tsr4("broken.tsr", LARGE >> 3, behind=1)
+    write_v1("broken.tsr", LARGE >> 3, behind=1)
     os.mkdir("folder")
     for name in ("a", "b", "c"):
         write_v1(f"folder/{name}.tsr", HUGE)
@@ -82,8 +82,14 @@ LONG = [
     ("manifest folder", "folder/b.tsr"),
     ("manifest --check --allow-extra sums", "huge.tsr"),
     ("explain huge4.tsr", "huge4.tsr"),
+    ("diff huge.tsr folder/a.tsr", "folder/a.tsr"),
+    ("view --exact huge.tsr", "huge.tsr"),
+    ("view --exact --json huge4.tsr", "huge4.tsr"),
     ("repair broken.tsr -o mended.tsr", "mended.tsr.*.tmp"),
 ]
+
+# Those that write, and one with threads.
+TERMINATED = [(line, name) for line, name in LONG if "tmp" in name or line.startswith("manifest ")]
 
 # Commands that are done at once, and one whose tests do the same, with a worker.
 SHORT = {"info", "completion", "session"}
@@ -102,12 +108,20 @@ def is_at(process: subprocess.Popen[bytes], name: str) -> bool:
         return False
 
 
-@pytest.mark.parametrize(
-    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["SIGINT", "SIGTERM"]
-)
 @pytest.mark.parametrize(("line", "name"), LONG, ids=[line for line, _ in LONG])
-def test_interrupt(line: str, name: str, number: signal.Signals, code: int) -> None:
-    """It ends with the code of the signal, says nothing, and leaves the folder as it was."""
+def test_interrupt(line: str, name: str) -> None:
+    """It ends with 130, says nothing, and leaves the folder as it was."""
+    check_end(line, name, signal.SIGINT, 130)
+
+
+@pytest.mark.parametrize(("line", "name"), TERMINATED, ids=[line for line, _ in TERMINATED])
+def test_terminate(line: str, name: str) -> None:
+    """What is terminated, as by a batch system, ends in the same way."""
+    check_end(line, name, signal.SIGTERM, 143)
+
+
+def check_end(line: str, name: str, number: signal.Signals, code: int) -> None:
+    """Check that it ends with the code of the signal, says nothing, and leaves the folder as it was."""
     before = sorted(Path().rglob("*"))
     with subprocess.Popen(
         [sys.executable, "-c", RUN, *line.split()],
