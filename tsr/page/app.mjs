@@ -8,6 +8,8 @@ import { showFault } from './faultview.mjs';
 import { TensorView } from './tensorview.mjs';
 import { keepTheme } from './theme.mjs';
 
+const LIST_EVERY = 200; // ms between additions to the list, which cost a layout each
+
 const data = JSON.parse(byId('data').textContent);
 const rules = { tables: data.tables, clauses: data.clauses };
 const anatomy = new Anatomy(rules);
@@ -23,23 +25,28 @@ function show({ file, tensor }) {
 
 /** Read files one after the other, `bytesOf()` each, and show the first of them. */
 async function open(sources) {
-  let first;
-  for (const { name, bytesOf } of sources) {
-    say(`Reading ${name} …`);
+  const trouble = [];
+  let [first, read, since] = [undefined, [], performance.now()];
+  for (const [index, { name, bytesOf }] of sources.entries()) {
     try {
-      const file = await readFile(name, await bytesOf(), rules);
-      list.add(file);
-      first ??= file;
+      read.push(await readFile(name, await bytesOf(), rules));
     } catch (error) {
       // The browser gives no more than it has memory for, and names its reason.
-      say(`${name} cannot be read here (${error.name}: ${error.message}). Of a large file, "tsr view --html" makes a page.`);
-      return;
+      trouble.push(`${name} cannot be read here (${error.name}: ${error.message}); of a large file, "tsr view --html" makes a page. `);
     }
+    if (index < sources.length - 1 && performance.now() - since < LIST_EVERY) continue;
+    list.add(read);
+    first ??= read[0];
+    [read, since] = [[], performance.now()];
+    if (index < sources.length - 1) say(`Reading ${sources[index + 1].name} …`);
   }
   if (first) list.choose(first);
-  const invalid = list.files.filter(({ fault }) => fault).length;
-  const count = `${list.files.length} ${list.files.length === 1 ? 'file' : 'files'}`;
-  if (sources.length) say(invalid ? `${count}, ${invalid} not valid` : `${count}, all valid`);
+  if (sources.length) say(trouble.join('') + summary(list.files));
+}
+
+function summary(files) {
+  const invalid = files.filter(({ fault }) => fault).length;
+  return `${files.length} ${files.length === 1 ? 'file' : 'files'}, ${invalid ? `${invalid} not valid` : 'all valid'}`;
 }
 
 function say(text) {

@@ -14,15 +14,17 @@ export class FileList {
     this.listbox = new Listbox(box, (option) => onChoice(this.targets.get(option)));
   }
 
-  add(file) {
+  add(files) {
+    this.box.append(...files.map((file) => this.group(file)));
+    this.listbox.set([...this.targets.keys()]);
+  }
+
+  group(file) {
     const group = this.files.length;
     this.files.push(file);
     const title = element('p', { class: 'file', id: `file-${group}`, role: 'presentation' }, file.name);
     const options = file.tensors.length ? this.tensors(file, group) : [this.broken(file, group)];
-    this.box.append(element('div', { role: 'group', 'aria-labelledby': title.id }, title, ...options));
-    const active = this.listbox.active;
-    this.listbox.set([...this.targets.keys()]);
-    if (active) this.listbox.activate(active);
+    return element('div', { role: 'group', 'aria-labelledby': title.id }, title, ...options);
   }
 
   /** Make the first entry of a file the active one. */

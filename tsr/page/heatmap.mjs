@@ -25,6 +25,7 @@ export class Heatmap {
 
   /** Show a plane; one of the same size keeps zoom and cursor. */
   show(plane, colours) {
+    this.resize(); // it can have been hidden until now
     const { width, height } = this.size;
     const same = this.plane?.rows === plane.rows && this.plane.columns === plane.columns;
     this.plane = plane;
@@ -71,7 +72,7 @@ export class Heatmap {
     this.canvas.width = Math.max(1, Math.floor(width * this.ratio));
     this.canvas.height = Math.max(1, Math.floor(height * this.ratio));
     this.view?.resize(width, height);
-    this.moved();
+    if (this.view) this.moved();
   }
 
   moved() {

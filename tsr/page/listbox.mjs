@@ -13,9 +13,10 @@ export class Listbox {
     box.addEventListener('click', (event) => this.point(event));
   }
 
-  /** Have these options, elements within the box with an id; none of them is active. */
+  /** Have these options, elements within the box with an id; the active one stays if it is there. */
   set(options) {
     this.options = options;
+    if (options.includes(this.active)) return;
     this.active = undefined;
     this.box.removeAttribute('aria-activedescendant');
   }
