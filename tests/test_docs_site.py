@@ -1,0 +1,132 @@
+"""The site of the documentation is built without a warning, and has what the sources have."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from functools import cache
+from html import unescape
+from pathlib import Path
+
+import pytest
+
+from tests.documents import ROOT
+from tests.vectors import Vectors, file_of
+from tsr.clauses import clauses
+from tsr.cli.dispatch import COMMANDS
+
+pytest.importorskip("mkdocs", reason="mkdocs is not installed: the extra docs")
+
+V1 = Vectors("v1.json")
+TSR4 = Vectors("tsr4.json")
+
+# Browsers take a moment for more, and nobody reads it.
+PAGE_MAX = 1 << 20
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Build the site, with every warning an error."""
+    target = tmp_path_factory.mktemp("site")
+    done = subprocess.run(
+        [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(target)],
+        cwd=ROOT, capture_output=True, text=True, check=False,
+        env={**os.environ, "NO_MKDOCS_2_WARNING": "1"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "WARNING" not in done.stderr
+    return target
+
+
+@cache
+def ids_of(path: Path) -> frozenset[str]:
+    """List the ids in a page."""
+    return frozenset(map(unescape, re.findall(r'<[^>]*\sid="([^"]*)"', path.read_text())))
+
+
+def test_every_link_leads_somewhere(site: Path) -> None:
+    """Links within the site lead to files that exist, and to ids within them."""
+    for page in site.rglob("*.html"):
+        if page.name == "404.html":  # it is shown for any address
+            continue
+        for target in set(re.findall(r'<a [^>]*?\bhref="(?!\w+:)([^"]*)"', page.read_text())):
+            path, _, anchor = unescape(target).partition("#")
+            linked = (page.parent / path).resolve() if path else page
+            assert linked.is_file(), (page, target)
+            assert not anchor or anchor in ids_of(linked), (page, target)
+
+
+def test_nothing_is_fetched(site: Path) -> None:
+    """Scripts, styles, images and fonts all come from the site itself."""
+    for page in site.rglob("*.html"):
+        sources = re.findall(r'<(?!a )\w+ [^>]*\b(?:src|href)="([^"]*)"', page.read_text())
+        assert sources
+        assert not [source for source in sources if re.match(r"(https?:)?//", source)], page
+    for style in site.rglob("*.css"):
+        assert not re.search(r"url\(\"?(https?:)?//|@import", style.read_text()), style
+
+
+def test_pages_are_of_a_size_to_read(site: Path) -> None:
+    """No page is larger than a browser shows at once."""
+    assert all(page.stat().st_size < PAGE_MAX for page in site.rglob("*.html"))
+
+
+def test_every_clause_has_an_anchor(site: Path) -> None:
+    """The place that `tsr.clauses` gives for a clause is there in the site."""
+    for clause in clauses().values():
+        path, anchor = clause.location.replace(".md", ".html").split("#")
+        assert anchor in ids_of(site / path), clause.id
+
+
+def test_every_vector_is_shown(site: Path) -> None:
+    """Each vector has a hexdump, whose first bytes are its own and whose parts are all buttons."""
+    shown = {}
+    for page in (site / "spec" / "vectors").glob("*-*.html"):
+        sections = re.split(r'<h2 id="([\w-]+)">', page.read_text())[1:]
+        for name, text in zip(sections[::2], sections[1::2], strict=True):
+            shown[page.name.startswith(("tsr4", "t4")), name] = text
+    for vectors, is_tsr4 in ((V1, False), (TSR4, True)):
+        for name, vector in vectors.by_id.items():
+            text = shown.pop((is_tsr4, name)).partition("</figure>")[0]
+            dump = re.sub(r"<[^>]*>", "", text[text.index("<pre") : text.index("</pre>")])
+            first = file_of(vector)[:8]
+            assert first.hex(" ") == dump[10 : 10 + 3 * len(first)].strip() or not first, name
+            assert text.count("<button") == text.count("<th scope=row>"), name
+            assert vector["valid"] or 'class="dump-said wrong"' in text, name
+    assert not shown
+
+
+def test_wrong_bytes_are_marked(site: Path) -> None:
+    """The bytes of a field that breaks a clause are marked, and no others."""
+    text = (site / "spec" / "tsr-v1.html").read_text()
+    (dump,) = re.findall(r"<figure.*?aria-label=\"Bytes of total-wrap.*?</figure>", text, re.DOTALL)
+    marked = re.findall(r'<(?:button type="button"|span) class="wrong"[^>]*>([^<]*)<', dump)
+    assert marked == ["15 00 00 00 00 00 00 00", "........"]
+    assert "total_elements at offset 40: got 21, expected" in dump
+
+
+def test_every_command_has_its_help(site: Path) -> None:
+    """The page of the commands has the help of each, as the parsers give it."""
+    text = unescape((site / "reference" / "command-line.html").read_text())
+    for name in COMMANDS:
+        assert f"usage: tsr {name} " in text
+    for name in ("run", "ls", "clean"):
+        assert f"usage: tsr session {name} " in text
+
+
+@pytest.mark.parametrize(
+    ("page", "text"),
+    [
+        pytest.param("project/changelog.html", "Semantic Versioning", id="changelog"),
+        pytest.param("project/security.html", "data from a stranger", id="security"),
+        pytest.param("project/contributing.html", "Where things are", id="contributing"),
+        pytest.param("figures/codec.html", "read many files", id="figures"),
+        pytest.param("figures/fuzzing.html", "round_trip_tsr4", id="fuzzing"),
+        pytest.param("limits.html", "SIGBUS", id="limits"),
+    ],
+)
+def test_documents_are_taken_in(site: Path, page: str, text: str) -> None:
+    """What stands in the repository's own documents stands in the site."""
+    assert text in unescape((site / page).read_text())
