@@ -90,7 +90,7 @@ def _run_here(command: str) -> str:
     printed = []
     for stream in (out, err):
         stream.flush()
-        printed.append(stream.buffer.getvalue().decode())  # type: ignore[attr-defined] # BytesIO
+        printed.append(stream.buffer.getvalue().decode())
     return "".join(printed)
 
 
