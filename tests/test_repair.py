@@ -294,6 +294,16 @@ def test_large_file(target: Path) -> None:
     assert mended.read_bytes() == tsr.dumps(array)
 
 
+def test_file_larger_than_memory(target: Path) -> None:
+    """Of a file that no memory holds, only what is looked at is read."""
+    header = patched(tsr.build_header("int8", (1 << 10,) * 4), 12, b"\1")
+    with target.open("wb") as file:
+        file.write(header)
+        file.truncate(64 + (1 << 40))
+    assert [change.field for change in tsr.repair(target).changes] == ["reserved_1"]
+    assert [finding.field for finding in tsr.explain(target).findings] == ["reserved_1"]
+
+
 def test_destination(target: Path) -> None:
     """A mended file is written whole; what exists is replaced only on request."""
     mended = target.with_name("mended.tsr")

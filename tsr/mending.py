@@ -9,6 +9,7 @@ from __future__ import annotations
 from math import prod
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from tsr.anatomy import entries_of, format_of
 from tsr.container import data_start, directory_end, header_checksum, next_start
 from tsr.contents import Contents
 from tsr.dtypes import TSR4_BY_CODE, V1_BY_CODE
@@ -18,12 +19,10 @@ from tsr.layout import (
     TSR4_ENTRY_SIZE,
     TSR4_HEADER,
     TSR4_HEADER_SIZE,
-    TSR4_MAGIC,
     TSR4_RAW,
     TSR4_ZLIB,
     V1_HEADER,
     V1_HEADER_SIZE,
-    V1_MAGIC,
     V1_RANK_MAX,
 )
 from tsr.validation import check_layout, fault_in
@@ -67,12 +66,16 @@ class Change(NamedTuple):
 
 
 class Editor:
-    """A file that changes.
+    """A file that changes, of which only header and directory are copied.
 
     Attributes
     ----------
-    view : memoryview
-        The file as it is by now.
+    data : memoryview
+        The file as it was.
+    head : bytearray
+        Its header and directory as they are by now.
+    size : int
+        The bytes in the file by now.
     path : str or None
         What errors call it.
     changes : list of Change
@@ -81,12 +84,17 @@ class Editor:
         Whether all that says how large things are agreed so far: no number of these was changed.
     """
 
-    def __init__(self, view: memoryview, path: str | None) -> None:
-        self.view = view
+    def __init__(self, data: Any, path: str | None) -> None:
+        self.data = memoryview(data)
+        self.size = len(self.data)
         self.path = path
         self.changes: list[Change] = []
         self.is_certain = True
-        self._kind = "TSR4" if bytes(view[:4]) == TSR4_MAGIC else "TSR v1"
+        self._kind = format_of(self.data) or "TSR v1"
+        end = V1_HEADER_SIZE
+        if self._kind == "TSR4":
+            end = directory_end(entries_of(self.data, self.size))
+        self.head = bytearray(self.data[:end])
 
     def set(self, name: str, clause: str, number: int) -> None:
         """Have a field hold a number."""
@@ -102,29 +110,30 @@ class Editor:
 
     def replace(self, name: str, clause: str, offset: int, data: bytes) -> None:
         """Have other bytes stand somewhere."""
-        before = bytes(self.view[offset : offset + len(data)])
+        end = offset + len(data)
+        before = bytes(self.data[offset:end])
         if before != data and len(self.changes) < CHANGES_MAX:
-            self.view[offset : offset + len(data)] = data
+            if end <= len(self.head):
+                self.head[offset:end] = data
             self.changes.append(Change(name, clause, offset, len(data), before, data))
 
     def cut(self, clause: str, offset: int) -> None:
         """Have the file end somewhere."""
-        before = bytes(self.view[offset : offset + _KEPT])
-        size = len(self.view) - offset
-        self.changes.append(Change("end of file", clause, offset, size, before, b""))
-        self.view = self.view[:offset]
+        before = bytes(self.data[offset : min(offset + _KEPT, self.size)])
+        self.changes.append(Change("end of file", clause, offset, self.size - offset, before, b""))
+        self.size = offset
 
 
 def mend_head(editor: Editor, checksums: bool) -> list[FormatError]:
     """Mend header and directory, and where the file ends; give what is broken still."""
-    magic, size = bytes(editor.view[:4]), len(editor.view)
-    if magic == V1_MAGIC and size >= V1_HEADER_SIZE:
+    kind = format_of(editor.head)
+    if kind == "TSR v1" and editor.size >= V1_HEADER_SIZE:
         _mend_v1(editor)
-    elif magic == TSR4_MAGIC and size >= TSR4_HEADER_SIZE:
+    elif kind == "TSR4" and editor.size >= TSR4_HEADER_SIZE:
         _mend_tsr4(editor, checksums)
-    _, remaining = check_layout(editor.view, size, editor.path, strict=True)
+    _, remaining = check_layout(editor.head, editor.size, editor.path, strict=True)
     surplus = [error.field for error in remaining] == ["end of file"]
-    if surplus and editor.is_certain and not _holds_larger_elements(editor.view):
+    if surplus and editor.is_certain and not _holds_larger_elements(editor):
         editor.cut(remaining[0].clause, remaining[0].offset)
         remaining = []
     return remaining
@@ -135,10 +144,10 @@ def mend_contents(editor: Editor, checksums: bool) -> list[FormatError]:
 
     Elements are taken as they are only where header and directory needed no mending.
     """
-    layout, _ = check_layout(editor.view, len(editor.view), editor.path, strict=True)
+    layout, _ = check_layout(editor.head, editor.size, editor.path, strict=True)
     if layout is None or layout.mode is None:
         return []
-    contents = Contents(editor.view, editor.path, True, layout)
+    contents = Contents(editor.data, editor.path, True, layout)
     remaining = []
     for index in range(-1, len(layout.infos)):  # padding comes first
         error = fault_in(contents.check_payload, index) if index >= 0 else None
@@ -148,7 +157,7 @@ def mend_contents(editor: Editor, checksums: bool) -> list[FormatError]:
             remaining.append(error)
         error = fault_in(contents.check_padding, index)
         if error:
-            data = bytes(editor.view[error.offset : layout.infos[index + 1].offset])
+            data = bytes(editor.data[error.offset : layout.infos[index + 1].offset])
             zeros = bytes(len(data.rstrip(b"\0")))
             editor.replace(error.field, error.clause, error.offset, zeros)
     return remaining
@@ -164,13 +173,13 @@ def _mend_v1(editor: Editor) -> None:
         ("reserved_3", "V1-RESERVED-3"),
     ):
         editor.set(name, clause, 0)
-    _, _, header_size, _, code, ndim, *dims, total, _, _ = V1_HEADER.unpack_from(editor.view)
+    _, _, header_size, _, code, ndim, *dims, total, _, _ = V1_HEADER.unpack_from(editor.head)
     element = V1_BY_CODE.get(code)
     if element is None or not 0 <= ndim <= V1_RANK_MAX:
         return
     unused = V1_RANK_MAX - ndim
     shape = dims[unused:]
-    elements, there = prod(shape), len(editor.view) - V1_HEADER_SIZE
+    elements, there = prod(shape), editor.size - V1_HEADER_SIZE
     # What proves a number are the shape and the size of the payload, which agree. Where there is no
     # payload, what is missing cannot be told from what is wrong.
     if min(shape, default=1) < 1 or there != elements * element.itemsize:
@@ -185,11 +194,11 @@ def _mend_v1(editor: Editor) -> None:
         editor.correct("total_elements", "V1-TOTAL-1", elements)
 
 
-def _holds_larger_elements(view: memoryview) -> bool:
+def _holds_larger_elements(editor: Editor) -> bool:
     # Then it is the dtype of a TSR v1 file that is wrong, and nothing follows the payload.
-    if bytes(view[:4]) != V1_MAGIC:
+    if format_of(editor.head) != "TSR v1":
         return False
-    total, there = V1_HEADER.unpack_from(view)[10], len(view) - V1_HEADER_SIZE
+    total, there = V1_HEADER.unpack_from(editor.head)[10], editor.size - V1_HEADER_SIZE
     return any(there == total * itemsize for itemsize in _ITEMSIZES)
 
 
@@ -197,40 +206,35 @@ def _holds_larger_elements(view: memoryview) -> bool:
 
 
 def _mend_tsr4(editor: Editor, checksums: bool) -> None:
-    view = editor.view
-    header = TSR4_HEADER.unpack_from(view)
-    _, _, _, _, mode, count, _, _, start, crc, _, _ = header
-    was_right = crc == header_checksum(view)
+    head = editor.head
+    _, _, _, _, mode, count, _, _, start, crc, _, _ = TSR4_HEADER.unpack_from(head)
+    was_right = crc == header_checksum(head)
     editor.set("reserved_0", "T4-RESERVED-1", 0)
     editor.set("reserved_1", "T4-RESERVED-2", 0)
-    if mode in (TSR4_RAW, TSR4_ZLIB) and 0 < count <= _room(view):
+    if mode in (TSR4_RAW, TSR4_ZLIB) and 0 < count == entries_of(head, editor.size):
         # These move nothing: the directory is read where it is in any case.
         _constant(editor, "header_size", "T4-HEADER-1", TSR4_HEADER_SIZE)
         _constant(editor, "entry_size", "T4-ENTRY-1", TSR4_ENTRY_SIZE)
         _constant(editor, "dir_offset", "T4-DIRECTORY-1", TSR4_HEADER_SIZE)
-        first = TSR4_ENTRY.unpack_from(view, TSR4_HEADER_SIZE)
+        first = TSR4_ENTRY.unpack_from(head, TSR4_HEADER_SIZE)
         if start != data_start(count, mode) == first[9]:
             editor.correct("data_offset", "T4-DATA-1", first[9])
         _mend_directory(editor, mode, count)
-    checksum = header_checksum(view)
+    checksum = header_checksum(head)
     if crc != checksum and (was_right or checksums):
         editor.set("header_crc32", "T4-CRC-1", checksum)
 
 
-def _room(view: memoryview) -> int:
-    return (len(view) - TSR4_HEADER_SIZE) // TSR4_ENTRY_SIZE
-
-
 def _constant(editor: Editor, name: str, clause: str, number: int) -> None:
     field = field_of("TSR4", name)
-    if field and field.decode(bytes(editor.view[field.offset :][: field.size])) != number:
+    if field and field.decode(bytes(editor.head[field.offset :][: field.size])) != number:
         editor.correct(name, clause, number)
 
 
 def _mend_directory(editor: Editor, mode: int, count: int) -> None:
-    view, end = editor.view, directory_end(count)
+    end = directory_end(count)
     for index in range(count):
-        entry = TSR4_ENTRY.unpack_from(view, directory_end(index))
+        entry = TSR4_ENTRY.unpack_from(editor.head, directory_end(index))
         if entry[1].strip(b"\0"):
             editor.set(f"entries[{index}].reserved_0", "T4-RESERVED-3", 0)
         start = next_start(end, mode)
@@ -251,8 +255,8 @@ def _mend_entry(
     def is_followed(end: int) -> bool:
         # By the next payload, as its entry says; behind the last one the file ends.
         if is_last:
-            return end == len(editor.view)
-        following = TSR4_ENTRY.unpack_from(editor.view, directory_end(index + 1))
+            return end == editor.size
+        following = TSR4_ENTRY.unpack_from(editor.head, directory_end(index + 1))
         return bool(next_start(end, mode) == following[9])
 
     stored_wrong = mode == TSR4_RAW and stored != size

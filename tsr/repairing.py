@@ -22,9 +22,11 @@ from tsr.source import is_path
 from tsr.streams import CHUNK, check_binary, is_stream, plain_descriptor, read_upto, stream_name
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tsr.source import Source
 
-__all__ = ["Repair", "free_path", "mend", "repair", "write"]
+__all__ = ["Repair", "changed", "free_path", "mend", "repair", "write"]
 
 
 class Repair(NamedTuple):
@@ -93,24 +95,24 @@ def repair(
     ('V1-PAYLOAD-2', 65, b'xy', b'')
     """
     target = None if destination is None else free_path(destination, overwrite)
-    repaired, view = mend(source, checksums)
+    repaired, data = mend(source, checksums)
     if target is not None:
         if repaired.remaining:
             raise repaired.remaining[0]
-        write(target, view)
+        write(target, data, repaired.changes)
     return repaired
 
 
 def mend(source: Source, checksums: bool) -> tuple[Repair, memoryview]:
-    """Mend like `repair`, but write nothing: give the bytes of the file as it is then."""
+    """Mend like `repair`, but write nothing: give the file as it is, too."""
     try:
         data, path = _read(source)
     except FormatError as error:  # no regular file
         return Repair([], [error]), memoryview(b"")
-    editor = Editor(memoryview(data), path)
+    editor = Editor(data, path)
     remaining = mend_head(editor, checksums) or mend_contents(editor, checksums)
     changes = sorted(editor.changes, key=lambda change: change.offset)
-    return Repair(changes, remaining), editor.view
+    return Repair(changes, remaining), editor.data
 
 
 def free_path(destination: str | os.PathLike[str], overwrite: bool) -> str:
@@ -125,18 +127,31 @@ def free_path(destination: str | os.PathLike[str], overwrite: bool) -> str:
     return target
 
 
-def write(target: str, view: memoryview) -> None:
-    """Write a file in one step."""
-    with AtomicFile(target, size=len(view)) as file:
-        for start in range(0, len(view), CHUNK):
-            file.write(view[start : start + CHUNK])
+def write(target: str, data: memoryview, changes: list[Change]) -> None:
+    """Write a file with its changes made, in one step."""
+    size = len(data) + sum(len(change.after) - change.size for change in changes)
+    with AtomicFile(target, size=size) as file:
+        for piece in changed(data, changes):
+            file.write(piece)
+
+
+def changed(data: memoryview, changes: list[Change]) -> Iterator[memoryview | bytes]:
+    """Give the bytes of a file with its changes made, piece by piece."""
+    at = 0
+    for change in (*changes, None):
+        end = len(data) if change is None else change.offset
+        for start in range(at, end, CHUNK):
+            yield data[start : min(start + CHUNK, end)]
+        if change is not None:
+            yield change.after
+            at = change.offset + change.size
 
 
 def _read(source: Any) -> tuple[Any, str | None]:
-    # All of a file, in memory that can be written to without harm to the file.
+    # All of a file, in memory or mapped, and what errors call it.
     if not is_path(source) and is_stream(source) and plain_descriptor(source) is None:
         check_binary(source)
         path = stream_name(source)
-        return bytearray().join(iter(lambda: read_upto(source, CHUNK), b"")), path
-    data, _, path = read_all(source, False, "c")
+        return b"".join(iter(lambda: read_upto(source, CHUNK), b"")), path
+    data, _, path = read_all(source, strict=False)
     return data, path

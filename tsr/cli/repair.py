@@ -93,11 +93,11 @@ def run(options: Namespace) -> int:
 def _mended(options: Namespace) -> tuple[str | None, Repair]:
     # What was or would be changed, and the file that was written.
     target = None if options.output is None else free_path(options.output, options.force)
-    repaired, view = mend(opened(options.path), options.checksums)
+    repaired, data = mend(opened(options.path), options.checksums)
     if repaired.remaining:
         target = None
     if target is not None:
-        write(target, view)
+        write(target, data, repaired.changes)
     return target, repaired
 
 
