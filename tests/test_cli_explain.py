@@ -133,6 +133,17 @@ def test_tsr4(capsys: pytest.CaptureFixture[str]) -> None:
     assert "00000300  00 01 02 03 04 05        0, 1, 2, 3, 4, 5\n" in shown
 
 
+def test_compressed_payload(capsys: pytest.CaptureFixture[str]) -> None:
+    """Of a compressed payload the first values are shown beside its first bytes."""
+    data = tsr.dumps(X, format="tsr4", compress=True)
+    row = next(line for line in explained(data, capsys).splitlines() if line.startswith("000000c0"))
+    assert row == f"000000c0  {data[192:200].hex(' ')}  inflates to 0, 1, 2, 3, ..."
+    few = tsr.dumps(X[0], format="tsr4", compress=True)
+    assert "  inflates to 0, 1, 2\n" in explained(few, capsys)
+    for broken in (patched(data, 192, b"\0"), data[:193]):
+        assert "inflates to" not in explained(broken, capsys, code=1)
+
+
 def test_long_payload(capsys: pytest.CaptureFixture[str]) -> None:
     """Of a long payload the first and last values are shown."""
     shown = explained(tsr.dumps(np.arange(1000, dtype=np.int32)), capsys)

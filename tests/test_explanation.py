@@ -20,6 +20,7 @@ from tsr.testing import files
 
 X = np.arange(6, dtype=np.float32).reshape(2, 3)
 V1 = tsr.dumps(X)
+ZLIB = tsr.dumps([X, X.astype(np.int8)], format="tsr4", compress=True)
 RAW = tsr.dumps([X, X.astype(np.int8), X.astype(np.float16)], format="tsr4")
 
 
@@ -128,7 +129,7 @@ def test_endless_stream() -> None:
 
 
 def test_elements() -> None:
-    """The elements of a payload have a type, where it is known and they are not compressed."""
+    """The elements of a payload have a type, where it is known."""
 
     def types(data: bytes) -> list[str | None]:
         found = tsr.explain(data)
@@ -140,8 +141,21 @@ def test_elements() -> None:
     assert types(V1) == ["float32"]
     assert types(RAW) == ["float32", "int8", "float16"]
     assert types(patched(V1, 16, b"\7")) == [None]
-    assert types(tsr.dumps([X], format="tsr4", compress=True)) == [None]
+    assert types(ZLIB) == ["float32", "int8"]
     assert types(patched(RAW, entry_at(1) + 44, (530).to_bytes(8, "little")))[1:] == ["float16"]
+
+
+def test_streams() -> None:
+    """The first elements of a compressed payload are inflated, as far as that goes."""
+    found = tsr.explain(ZLIB)
+    first, second = (part for part in found.parts() if part.field.startswith("payload"))
+    assert found.inflated(first, 8) == X.tobytes()[:8]
+    assert found.inflated(second, 100) == X.astype(np.int8).tobytes()
+    broken = tsr.explain(patched(ZLIB, first.offset, b"\0"))
+    assert broken.inflated(first, 8) == b""
+    for data in (V1, RAW):
+        whole = tsr.explain(data)
+        assert [whole.inflated(part, 8) for part in whole.parts()][-1] is None
 
 
 def test_tensors_of_findings() -> None:

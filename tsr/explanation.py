@@ -7,6 +7,7 @@ Any file will do: of either format, broken, cut, empty, or none of these formats
 from __future__ import annotations
 
 import re
+import zlib
 from bisect import bisect_left
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ from tsr.dtypes import TSR4_BY_CODE, V1_BY_CODE
 from tsr.errors import FormatError
 from tsr.faults import Fault, fault_of
 from tsr.fields import field_of
-from tsr.layout import TSR4_RAW
+from tsr.layout import TSR4_ZLIB
 from tsr.resemblance import LOOKED_AT, Resemblance, resemblance
 from tsr.source import is_path
 from tsr.streams import check_binary, is_stream, plain_descriptor, stream_name
@@ -35,6 +36,9 @@ __all__ = ["Explanation", "explain"]
 # What is kept of a stream: so many of its first bytes, and of its last.
 _HEAD = 1 << 20
 _TAIL = 1 << 10
+
+# What is looked at of a compressed payload, for its first elements.
+_STREAM = 1 << 12
 
 _INDEXED = re.compile(r"(?:entries|payload)\[(\d+)\]")
 
@@ -180,18 +184,23 @@ class Explanation:
         return self._tail[start - first : max(stop - first, 0)] if start >= first else b""
 
     def element_of(self, part: Part) -> ElementType | None:
-        """Give the type of the elements that a part is; None for what is no element as it stands.
-
-        The payloads of a ZLIB file are streams, none of whose bytes is an element.
-        """
+        """Give the type of the elements that a part holds, as they are or in a stream."""
         if part.field == "payload":
             return V1_BY_CODE.get(self._number("dtype"))
         index = part.field.removeprefix("payload[").removesuffix("]")
-        if not index.isdecimal() or self._number("file_mode") != TSR4_RAW:
-            return None
-        if part.offset != self._number(f"entries[{index}].data_offset"):
-            return None  # its beginning belongs to another one
+        if not index.isdecimal() or part.offset != self._number(f"entries[{index}].data_offset"):
+            return None  # no payload, or one whose beginning belongs to another
         return TSR4_BY_CODE.get(self._number(f"entries[{index}].dtype"))
+
+    def inflated(self, part: Part, count: int) -> bytes | None:
+        """Give so many of the first bytes of the elements in a stream; None for what is none."""
+        if self.format != "TSR4" or self._number("file_mode") != TSR4_ZLIB:
+            return None
+        stream = self.read(part.offset, part.offset + min(part.size, _STREAM))
+        try:
+            return zlib.decompressobj().decompress(stream, count)
+        except zlib.error:
+            return b""
 
     def _number(self, name: str) -> int:
         field = field_of(str(self.format), name)

@@ -67,7 +67,9 @@ def _nothing(data: bytes, name: str) -> Resemblance | None:
         return Resemblance("empty", "an empty file", advice)
     if not data.strip(b"\0"):
         advice = "It was never written to, or not written to the end: get it again."
-        return Resemblance("zeros", "nothing but zeros", advice)
+        whole = len(data) < LOOKED_AT
+        description = "nothing but zeros" if whole else "zeros, at its beginning at least"
+        return Resemblance("zeros", description, advice)
     return None
 
 

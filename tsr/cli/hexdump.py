@@ -39,6 +39,9 @@ _BYTES_PER_ROW = ((16, 36), (8, 28), (4, 0))
 _FIRST = 2
 _PLACES = 8
 
+# Elements of a compressed payload.
+_INFLATED = 4
+
 _FIELD_STYLES = ("cyan", "green", "yellow", "magenta", "blue")
 _IN_ENTRY = re.compile(r"entries\[(\d+)\]\.(.+)")
 _IN_BULK = re.compile(r"(entries|payload)\[(\d+):(\d+)\]")
@@ -115,19 +118,13 @@ class _Dump:
             each for each in self._wrong if part.offset < each.stop and each.start < _end(part)
         ]
         starts = self._shown(part, wrong)
-        elements = self._explanation.element_of(part) if not name else None
         before = part.offset
         for start in starts:
             if start > before:
                 yield self._left_out(part, before, start)
             stop = min(start + self._per_row, _end(part))
             data = self._explanation.read(start, stop)
-            if name:
-                note = notes.pop(0) if notes else ""
-            elif elements is not None:
-                note = self._fitting(numbers_of(elements, data))
-            else:
-                note = _ascii(data)
+            note = (notes.pop(0) if notes else "") if name else self._note(part, start, data)
             yield from self._bytes(start, data, wrong, style, name, note)
             name, before = name and " ", stop
             if stop < start + self._per_row or stop == _end(part):
@@ -136,6 +133,19 @@ class _Dump:
             yield self._row(None, [], "", name, note)
         if before < _end(part):
             yield self._left_out(part, before, _end(part))
+
+    def _note(self, part: Part, start: int, data: bytes) -> str:
+        # The numbers that bytes are, those that a stream begins with, or their ASCII.
+        element = self._explanation.element_of(part)
+        if element is None:
+            return _ascii(data)
+        inflated = self._explanation.inflated(part, (_INFLATED + 1) * element.itemsize)
+        if inflated is None:
+            return self._fitting(numbers_of(element, data))
+        numbers = numbers_of(element, inflated) if start == part.offset else []
+        if len(numbers) > _INFLATED:
+            numbers = [*numbers[:_INFLATED], "..."]
+        return f"inflates to {', '.join(numbers)}" if numbers else ""
 
     def _wrong_in(self, part: Part) -> list[_Wrong]:
         while self._wrong and self._wrong[0].stop <= part.offset:
