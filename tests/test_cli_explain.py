@@ -301,6 +301,18 @@ def test_command_that_mends(
         assert tsr.validate("OUT") == []
 
 
+def test_terminal_without_unicode(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a terminal cannot show of a clause is escaped."""
+    Path("x.tsr").write_bytes(V1[:70])
+    stream = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr(sys, "stdout", stream)
+    assert main(["explain", "x.tsr"]) == 1
+    stream.flush()
+    assert rb"At least total_elements \xd7 itemsize bytes" in stream.buffer.getvalue()  # type: ignore[attr-defined]
+
+
 def test_names_are_made_printable(capsys: pytest.CaptureFixture[str]) -> None:
     """What a name holds does not move the cursor."""
     Path("\x1b[2J.tsr").write_bytes(b"hello")

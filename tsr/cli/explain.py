@@ -10,7 +10,7 @@ from tsr.cli.arguments import add_color, add_json, add_lenient, add_paths, comma
 from tsr.cli.color import paint
 from tsr.cli.hexdump import WRONG, hexdump
 from tsr.cli.inputs import expand, label, opened
-from tsr.cli.output import finding_object, plain, print_json, printable
+from tsr.cli.output import encodable, finding_object, plain, print_json, printable
 from tsr.cli.repair import repair_command
 from tsr.cli.report import INVALID, Report
 from tsr.explanation import explain
@@ -94,7 +94,7 @@ def _explained(options: Namespace, report: Report) -> Iterator[tuple[str, Explan
 
 def _painted(line: Line, color: str) -> str:
     pieces = []
-    for text, style in line:
+    for text, style in ((encodable(text), style) for text, style in line):
         if style == WRONG:
             pieces.append(paint(paint(text, "red", color), "reverse", color))
         else:
