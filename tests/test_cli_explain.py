@@ -310,7 +310,7 @@ def test_terminal_without_unicode(
     monkeypatch.setattr(sys, "stdout", stream)
     assert main(["explain", "x.tsr"]) == 1
     stream.flush()
-    assert rb"At least total_elements \xd7 itemsize bytes" in stream.buffer.getvalue()  # type: ignore[attr-defined]
+    assert rb"At least total_elements \xd7 itemsize bytes" in stream.buffer.getvalue()
 
 
 def test_names_are_made_printable(capsys: pytest.CaptureFixture[str]) -> None:
