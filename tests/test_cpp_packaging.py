@@ -25,6 +25,12 @@ SHIPPED = {
     "tsr/share/cmake/tsr/tsrConfig.cmake",
     "tsr/share/cmake/tsr/tsrConfigVersion.cmake",
 }
+# What ships beside Python and C++: the clauses, the decoder in JavaScript, the page.
+WEB = {
+    str(path.relative_to(ROOT))
+    for path in (ROOT / "tsr").rglob("*")
+    if path.suffix in (".json", ".mjs", ".html", ".css")
+}
 
 COMPILER = os.environ.get("CXX") or next(
     filter(None, map(shutil.which, ("g++", "clang++", "c++"))), ""
@@ -210,10 +216,10 @@ def test_files_of_the_wheel(distributions: Path) -> None:
     (path,) = distributions.glob("*.whl")
     with zipfile.ZipFile(path) as wheel:
         names = set(wheel.namelist())
-        for name in SHIPPED:
+        for name in SHIPPED | WEB:
             assert wheel.read(name) == (ROOT / name).read_bytes()
     beside_python = {name for name in names if name.startswith("tsr/") and name[-3:] != ".py"}
-    assert beside_python == {*SHIPPED, "tsr/py.typed"}
+    assert beside_python == {*SHIPPED, *WEB, "tsr/py.typed"}
     tops = {name.split("/")[0] for name in names}
     dist_info = f"tsr_codec-{package_version()}.dist-info"
     assert tops == {"tsr", "session", "tech_renaissance.py", dist_info}
@@ -225,7 +231,7 @@ def test_files_of_the_source_archive(distributions: Path) -> None:
     (path,) = distributions.glob("*.tar.gz")
     with tarfile.open(path) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
-    assert {*SHIPPED, "CMakeLists.txt", "tests/cpp/CMakeLists.txt", "LICENSE"} <= names
+    assert {*SHIPPED, *WEB, "CMakeLists.txt", "tests/cpp/CMakeLists.txt", "LICENSE"} <= names
 
 
 @needs_hatchling

@@ -48,8 +48,8 @@ def test_files_are_carried() -> None:
     page = build_page([dense, zeros], names=["one.tsr", "two.tsr"])
     data = data_of(page)
     assert data["files"] == [
-        {"id": "bytes-0", "name": "one.tsr", "size": 320, "deflated": False},
-        {"id": "bytes-1", "name": "two.tsr", "size": 4160, "deflated": True},
+        {"name": "one.tsr", "id": "bytes-0", "size": 320, "deflated": False},
+        {"name": "two.tsr", "id": "bytes-1", "size": 4160, "deflated": True},
     ]
     carried = [
         base64.b64decode(element(page, f'<script type="application/octet-stream" id="bytes-{i}"'))

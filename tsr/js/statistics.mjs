@@ -12,14 +12,15 @@ const SAMPLE = 1 << 16; // elements that percentiles are taken from
  * Gives `count`, `finite`, `zeros`, `nans`, `positiveInfinities` and `negativeInfinities`; of the
  * finite numbers `minimum`, `maximum`, `mean` and `deviation` (of the population), NaN where there
  * are none, the percentiles `low` and `high` (2 % and 98 %, of a sample where there are many), and
- * `histogram`: `counts` of bins of equal width between `edges`, the last of which is included.
+ * `histogram`: `counts` of bins of equal width between `edges`, the last of which is included. Of
+ * integers each bin has room for equally many, so the last edge can lie beyond the maximum.
  */
 export function* summarizing(values, bins = 64) {
   const summary = yield* counting(values);
   const { minimum, maximum, mean, finite } = summary;
-  const edges = linearEdges(minimum, maximum, finite ? bins : 0);
+  const edges = finite ? edgesOf(values, minimum, maximum, bins) : [];
   const counts = Array(Math.max(edges.length - 1, 0)).fill(0);
-  const scale = counts.length / (maximum - minimum);
+  const scale = counts.length / (edges.at(-1) - minimum);
   let squares = 0;
   for (let start = 0; start < values.length; start += CHUNK) {
     let sum = 0;
@@ -66,9 +67,13 @@ function* counting(values) {
   return { count, finite, minimum, maximum, mean, zeros, nans, positiveInfinities, negativeInfinities };
 }
 
-/** Edges of bins of equal width; of one bin without width where all numbers are the same. */
-function linearEdges(minimum, maximum, bins) {
-  if (!bins) return [];
+/** Edges of bins of equal width; where all floats are the same, of one bin without width. */
+function edgesOf(values, minimum, maximum, bins) {
+  if (values instanceof Int8Array || values instanceof Int32Array) {
+    const width = Math.ceil((maximum - minimum + 1) / bins);
+    const count = Math.floor((maximum - minimum) / width) + 1;
+    return Array.from({ length: count + 1 }, (_, index) => minimum + index * width);
+  }
   if (minimum === maximum) return [minimum, maximum];
   const step = (maximum - minimum) / bins;
   return Array.from({ length: bins + 1 }, (_, index) => (index === bins ? maximum : minimum + index * step));

@@ -64,11 +64,12 @@ export function* decoding(bytes) {
  *
  * Gives `format`, `compressed` and `tensors`, each with `dtype`, `shape` and, as BigInts,
  * `count` of elements, `size` of them in bytes, `offset` and `storedSize` of the payload; of
- * TSR4 also `rowStride` and the `crc32` of the elements, a number.
+ * TSR4 also `rowStride` and the `crc32` of the elements, a number. Header and directory are
+ * enough, given the `size` of the file.
  */
-export function layout(bytes) {
+export function layout(bytes, size = bytes.length) {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  return startsWith(bytes, 'TSR4') ? tsr4Layout(bytes, view) : v1Layout(bytes, view);
+  return startsWith(bytes, 'TSR4') ? tsr4Layout(bytes, view, BigInt(size)) : v1Layout(bytes, view, BigInt(size));
 }
 
 /** The elements of a decoded tensor as numbers, in a typed array; FP16 as a Float32Array. */
@@ -85,10 +86,9 @@ export function values({ dtype, elements }) {
 
 // ------------------------------------------------------------------ TSR v1
 
-function v1Layout(bytes, view) {
+function v1Layout(bytes, view, size) {
   const int32 = (offset) => view.getInt32(offset, true);
   const int64 = (offset) => view.getBigInt64(offset, true);
-  const size = BigInt(bytes.length);
 
   check('V1-SIZE-1', 'header', 0, bytes.length >= V1_HEADER, `${size} bytes`, 'at least 64 bytes');
   check('V1-MAGIC-1', 'magic', 0, startsWith(bytes, 'TSR!'), bytes.subarray(0, 4), '54535221');
@@ -124,8 +124,8 @@ function v1Layout(bytes, view) {
 
 // ------------------------------------------------------------------ TSR4: header and directory
 
-function tsr4Layout(bytes, view) {
-  const { compressed, count } = tsr4Header(bytes, view);
+function tsr4Layout(bytes, view, size) {
+  const { compressed, count } = tsr4Header(bytes, view, size);
   const tensors = [];
   let end = BigInt(TSR4_HEADER + ENTRY * count);
   for (let index = 0; index < count; index++) {
@@ -133,7 +133,6 @@ function tsr4Layout(bytes, view) {
     end = tensor.offset + tensor.storedSize;
     tensors.push(tensor);
   }
-  const size = BigInt(bytes.length);
   tensors.forEach(({ offset, storedSize }, index) => {
     const there = size > offset ? size - offset : 0n;
     check('T4-PAYLOAD-1', `payload[${index}]`, offset, there >= storedSize, `${there} bytes`, `${storedSize} bytes`);
@@ -142,7 +141,7 @@ function tsr4Layout(bytes, view) {
   return { format: 'tsr4', compressed, tensors };
 }
 
-function tsr4Header(bytes, view) {
+function tsr4Header(bytes, view, size) {
   const uint16 = (offset) => view.getUint16(offset, true);
   const uint32 = (offset) => view.getUint32(offset, true);
   const uint64 = (offset) => view.getBigUint64(offset, true);
@@ -167,7 +166,7 @@ function tsr4Header(bytes, view) {
   equal('T4-RESERVED-1', 'reserved_0', 44, uint32(44), 0);
   const reserved = bytes.subarray(48, TSR4_HEADER);
   check('T4-RESERVED-2', 'reserved_1', 48, isZero(reserved), reserved, '80 zero bytes');
-  const there = bytes.length - TSR4_HEADER;
+  const there = size - BigInt(TSR4_HEADER);
   check('T4-DIRECTORY-2', 'directory', 128, there >= ENTRY * count, `${there} bytes`, `${ENTRY * count} bytes`);
   return { compressed, count };
 }

@@ -1,7 +1,7 @@
 // The page: a list of files and tensors, what is chosen in it, and files that are dropped.
 
 import { byId } from './dom.mjs';
-import { embeddedBytes, readFile } from './files.mjs';
+import { embeddedBytes, readFile, sampledFile } from './files.mjs';
 import { FileList } from './filelist.mjs';
 import { Anatomy } from './anatomyview.mjs';
 import { showFault } from './faultview.mjs';
@@ -23,13 +23,13 @@ function show({ file, tensor }) {
   anatomy.show(file, tensor?.index ?? 0);
 }
 
-/** Read files one after the other, `bytesOf()` each, and show the first of them. */
+/** Read files one after the other, `fileOf()` each, and show the first of them. */
 async function open(sources) {
   const trouble = [];
   let [first, read, since] = [undefined, [], performance.now()];
-  for (const [index, { name, bytesOf }] of sources.entries()) {
+  for (const [index, { name, fileOf }] of sources.entries()) {
     try {
-      read.push(await readFile(name, await bytesOf(), rules));
+      read.push(await fileOf());
     } catch (error) {
       // The browser gives no more than it has memory for, and names its reason.
       trouble.push(`${name} cannot be read here (${error.name}: ${error.message}); of a large file, "tsr view --html" makes a page. `);
@@ -49,13 +49,20 @@ function summary(files) {
   return `${files.length} ${files.length === 1 ? 'file' : 'files'}, ${invalid ? `${invalid} not valid` : 'all valid'}`;
 }
 
+/** A file that the page carries, whole or reduced. */
+function carried(record) {
+  const bytes = embeddedBytes(record);
+  return record.reduced ? sampledFile(record.name, bytes, record.reduced, rules) : readFile(record.name, bytes, rules);
+}
+
 function say(text) {
   byId('status').textContent = text;
 }
 
 function openChosen(files) {
   return open(Array.from(files, (file) => ({
-    name: file.name, bytesOf: async () => new Uint8Array(await file.arrayBuffer()),
+    name: file.name,
+    fileOf: async () => readFile(file.name, new Uint8Array(await file.arrayBuffer()), rules),
   })));
 }
 
@@ -91,4 +98,4 @@ function acceptChoices() {
 keepTheme(byId('theme'));
 acceptDrops();
 acceptChoices();
-open(data.files.map((record) => ({ name: record.name, bytesOf: () => embeddedBytes(record) })));
+open(data.files.map((record) => ({ name: record.name, fileOf: async () => carried(record) })));

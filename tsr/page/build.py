@@ -1,7 +1,7 @@
 """Files -> the page: what it carries, put into its template.
 
 Scripts, styles and data are all in the page, and its policy forbids every request. Files that fit
-are carried whole, as base64.
+are carried whole, others reduced: see `tsr.page.payloads`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import hashlib
 import html
 import json
 import os
-import zlib
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from string import Template
@@ -21,6 +20,7 @@ from tsr.atomic import AtomicFile
 from tsr.clauses import clauses
 from tsr.contents import read_all
 from tsr.page.bundle import bundle
+from tsr.page.payloads import Payloads, reduced_record
 from tsr.page.tables import layout_tables
 
 if TYPE_CHECKING:
@@ -55,7 +55,8 @@ def build_page(
     title : str, optional
         The title of the page.
     limit : int
-        The bytes that are carried whole, of all files together.
+        The bytes that are carried whole, of all files together. Of a file that does not fit the
+        page has samples and statistics, and says so.
 
     Returns
     -------
@@ -69,13 +70,16 @@ def build_page(
     FormatError
         A path leads to something else than a regular file.
     """
-    carried, payloads = [], []
+    carried: list[dict[str, Any]] = []
+    payloads = Payloads()
+    left = limit
     for index, source in enumerate(files):
         data, _, path = read_all(source, strict=True)
         name = names[index] if names is not None else path or f"file {index + 1}"
-        record, payload = _whole(f"bytes-{index}", name, data)
-        carried.append(record)
-        payloads.append(payload)
+        is_whole = len(data) <= left
+        left -= len(data) if is_whole else 0
+        record = payloads.add(data) if is_whole else reduced_record(data, path, payloads)
+        carried.append({"name": name, **record})
     data_text = json.dumps(
         {"files": carried, "tables": layout_tables(), "clauses": _clauses()}, ensure_ascii=True
     )
@@ -87,7 +91,7 @@ def build_page(
         title=html.escape(title if title is not None else _title(carried)),
         style=_inline(style),
         data=data_text.replace("<", "\\u003c"),  # so that no name in it ends the element
-        payloads="\n".join(payloads),
+        payloads="\n".join(payloads.elements),
         script=_inline(script),
     )
 
@@ -112,16 +116,6 @@ def write_page(
     page = build_page(files, names=names, title=title, limit=limit).encode()
     with AtomicFile(os.fsdecode(path), size=len(page)) as out:
         out.write(page)
-
-
-def _whole(identifier: str, name: str, data: Any) -> tuple[dict[str, Any], str]:
-    # What a file is called and where its bytes are, and the element that has them.
-    stored = bytes(data)
-    deflated = zlib.compress(stored)
-    is_smaller = len(deflated) < 0.9 * len(stored)  # else it is not worth the time it takes
-    text = base64.b64encode(deflated if is_smaller else stored).decode("ascii")
-    record = {"id": identifier, "name": name, "size": len(stored), "deflated": is_smaller}
-    return record, f'<script type="application/octet-stream" id="{identifier}">{text}</script>'
 
 
 def _clauses() -> dict[str, Any]:

@@ -7,26 +7,33 @@ import { Numbers } from '../js/numbers.mjs';
 import { summarizing } from '../js/statistics.mjs';
 import { patiently } from '../js/steps.mjs';
 import { FormatError, decoding, layout } from '../js/tsr.mjs';
+import { wholeGrid } from './planes.mjs';
 
-/** A tensor of a file; numbers and statistics are made when they are first asked for. */
+/**
+ * A tensor of a file; numbers and statistics are made when they are first asked for.
+ *
+ * `sample` is there where the page has only a part of its elements, which `grid` describes.
+ */
 class Tensor {
   #numbers;
   #summary;
 
   constructor(file, index, found) {
-    Object.assign(this, found, { file, index });
+    Object.assign(this, found, { file, index, grid: found.sample?.grid ?? wholeGrid(found.shape) });
   }
 
   /** Its elements, or undefined where its payload does not inflate. */
   get numbers() {
-    if (!this.elements) this.elements = elementsOf(this);
-    if (!this.#numbers && this.elements) this.#numbers = new Numbers(this);
+    if (!this.#numbers) {
+      const elements = this.elements ?? elementsOf(this);
+      this.#numbers = elements && new Numbers({ dtype: this.dtype, elements });
+    }
     return this.#numbers;
   }
 
   /** A promise of its statistics. */
   get summary() {
-    this.#summary ??= patiently(summarizing(this.numbers.values));
+    this.#summary ??= this.sample ? withNaNs(this.sample.summary) : patiently(summarizing(this.numbers.values));
     return this.#summary;
   }
 }
@@ -49,6 +56,23 @@ export async function readFile(name, bytes, rules) {
   return file;
 }
 
+/**
+ * Take a file that the page carries only samples of, as `reduced` has it: its `size`, `fault`, and
+ * for each of `tensors` its `summary`, how many elements that is of (`lookedAt`), and a `grid` of
+ * `elements`.
+ *
+ * `bytes` are those of header and directory, as far as they are right.
+ */
+export function sampledFile(name, bytes, { size, fault, tensors }, rules) {
+  const file = { name, size, bytes, format: formatOf(bytes), compressed: false, tensors: [] };
+  if (fault) file.fault = explain(fault, bytes, size, rules);
+  if (!tensors.length) return file;
+  const found = layout(bytes, size);
+  const sampled = tensors.map((sample, index) => ({ ...found.tensors[index], sample: sample ?? {} }));
+  take(file, { ...found, tensors: sampled });
+  return file;
+}
+
 function take(file, { compressed, tensors }) {
   file.compressed = compressed;
   file.tensors = tensors.map((tensor, index) => new Tensor(file, index, tensor));
@@ -62,7 +86,8 @@ function takeWhatIsThere(file) {
   }
 }
 
-function elementsOf({ file, offset, storedSize, size }) {
+function elementsOf({ file, offset, storedSize, size, sample }) {
+  if (sample) return sample.elements && embeddedBytes(sample.elements);
   const stored = file.bytes.subarray(Number(offset), Number(offset + storedSize));
   if (!file.compressed) return stored;
   try {
@@ -71,6 +96,11 @@ function elementsOf({ file, offset, storedSize, size }) {
     if (error instanceof StreamError) return undefined;
     throw error;
   }
+}
+
+/** What a summary has no number for is null in JSON. */
+function withNaNs(summary) {
+  return Object.fromEntries(Object.entries(summary).map(([name, value]) => [name, value ?? NaN]));
 }
 
 /** The bytes that the page carries in an element, as text in base64, deflated or as they are. */

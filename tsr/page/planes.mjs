@@ -2,22 +2,28 @@
 //
 // Rows and columns are the last two axes. A tensor of rank 1 is one row, one of rank 0 one element.
 
-/** The axes before the last two, which have a slider each where they are longer than 1. */
-export function outerAxes(shape) {
-  return shape.slice(0, -2);
+/**
+ * What there is of a tensor whose elements are all there: a grid of the whole.
+ *
+ * A grid has `planes`, how many indices there are of each axis before the last two, `rows` and
+ * `columns`, and `rowStep` and `columnStep`, which of the tensor's these are.
+ */
+export function wholeGrid(shape) {
+  return { planes: shape.slice(0, -2), rows: shape.at(-2) ?? 1, columns: shape.at(-1) ?? 1, rowStep: 1, columnStep: 1 };
 }
 
 /**
- * The plane at `outer`, an index for each outer axis, of a tensor whose elements are there.
+ * The plane at `outer`, an index for each axis before the last two, of a tensor's `numbers`, which
+ * its `grid` describes.
  *
  * Gives `numbers`, the `base` of its first element in them, `rows`, `columns`, and `indexOf(row,
  * column)`, the index of an element into the tensor.
  */
-export function planeOf({ shape, numbers }, outer) {
-  const [rows, columns] = [shape.at(-2) ?? 1, shape.at(-1) ?? 1];
-  const before = outer.reduce((sum, index, axis) => sum * shape[axis] + index, 0);
+export function planeOf({ shape, numbers, grid }, outer) {
+  const { planes, rows, columns, rowStep, columnStep } = grid;
+  const before = outer.reduce((sum, index, axis) => sum * planes[axis] + index, 0);
   return {
     numbers, rows, columns, base: before * rows * columns,
-    indexOf: (row, column) => [...outer, row, column].slice(outer.length + 2 - shape.length),
+    indexOf: (row, column) => [...outer, row * rowStep, column * columnStep].slice(outer.length + 2 - shape.length),
   };
 }

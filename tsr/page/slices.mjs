@@ -1,7 +1,6 @@
 // Sliders for the axes before the last two, which pick the plane that is shown.
 
 import { element } from './dom.mjs';
-import { outerAxes } from './planes.mjs';
 
 export class Slices {
   constructor(place, onChange) {
@@ -10,12 +9,11 @@ export class Slices {
     this.outer = [];
   }
 
-  /** Have a slider for each outer axis that is longer than 1; all begin at 0. */
-  show(shape) {
-    const axes = outerAxes(shape);
-    this.outer = axes.map(() => 0);
+  /** Have a slider for each axis with a choice; all begin at 0. */
+  show({ shape, grid: { planes } }) {
+    this.outer = planes.map(() => 0);
     this.place.replaceChildren(
-      ...axes.flatMap((length, axis) => (length > 1 ? [this.slider(axis, length)] : [])),
+      ...planes.flatMap((there, axis) => (there > 1 ? [this.slider(axis, there, shape[axis])] : [])),
       this.said = element('code', { class: 'quiet' }, this.text),
     );
     this.place.hidden = shape.length < 3;
@@ -25,8 +23,8 @@ export class Slices {
     return `[${[...this.outer, ':', ':'].join(', ')}]`;
   }
 
-  slider(axis, length) {
-    const input = element('input', { type: 'range', min: 0, max: length - 1, value: 0, id: `axis-${axis}` });
+  slider(axis, there, length) {
+    const input = element('input', { type: 'range', min: 0, max: there - 1, value: 0, id: `axis-${axis}` });
     const output = element('output', { for: input.id }, `0 of ${length}`);
     input.addEventListener('input', () => {
       this.outer[axis] = Number(input.value);

@@ -8,6 +8,7 @@ import { Histogram } from './histogram.mjs';
 import { planeOf } from './planes.mjs';
 import { Slices } from './slices.mjs';
 
+const COUNTED = [['zeros', 'zeros'], ['nans', 'NaN'], ['positiveInfinities', '+inf'], ['negativeInfinities', '−inf']];
 const SCALES = { sequential: sequential(), diverging: diverging() };
 
 export class TensorView {
@@ -33,7 +34,8 @@ export class TensorView {
     if (!tensor) return;
     byId('tensor-title').textContent = tensor.file.tensors.length > 1 ? `${tensor.file.name} · tensor ${tensor.index}` : tensor.file.name;
     showFacts(tensor);
-    this.slices.show(tensor.shape);
+    this.slices.show(tensor);
+    showSampling(tensor);
     this.heatmap.clear();
     byId('statistics').tBodies[0].replaceChildren();
     if (!tensor.numbers) {
@@ -88,7 +90,7 @@ export class TensorView {
   }
 
   showStatistics() {
-    const { summary, tensor: { dtype } } = this;
+    const { summary, tensor: { dtype, sample } } = this;
     const exact = (number) => numberText(number, dtype);
     const rounded = (number) => (Number.isNaN(number) ? 'NaN' : `${Number(number.toPrecision(9))}`);
     const rows = [
@@ -97,10 +99,7 @@ export class TensorView {
       ['maximum', 'max', exact(summary.maximum), summary.maximum],
       ['mean', 'mean', rounded(summary.mean), summary.mean],
       ['deviation', 'std', rounded(summary.deviation), summary.deviation],
-      ['zeros', 'zeros', share(summary.zeros, summary.count), summary.zeros],
-      ['nans', 'NaN', share(summary.nans, summary.count), summary.nans],
-      ['positiveInfinities', '+inf', share(summary.positiveInfinities, summary.count), summary.positiveInfinities],
-      ['negativeInfinities', '−inf', share(summary.negativeInfinities, summary.count), summary.negativeInfinities],
+      ...COUNTED.map(([name, label]) => [name, label, share(summary[name], sample?.lookedAt ?? summary.count), summary[name]]),
     ].filter(([name]) => dtype.startsWith('float') || !/nans|Infinities/.test(name));
     byId('statistics').tBodies[0].replaceChildren(...rows.map(([name, label, text, value]) => (
       element('tr', { 'data-name': name, 'data-value': value }, element('th', { scope: 'row' }, label), element('td', {}, text))
@@ -152,6 +151,21 @@ function showFacts({ dtype, shape, count, size, offset, storedSize, crc32, rowSt
   byId('facts').replaceChildren(...facts.map(([name, value]) => (
     element('li', {}, element('span', { class: 'quiet' }, name), ' ', element('b', {}, value))
   )));
+}
+
+/** Of a file that is not in the page whole: what there is. */
+function showSampling({ shape, grid, sample, count }) {
+  byId('sampled').hidden = !sample;
+  if (!sample) return;
+  const { lookedAt } = sample;
+  const steps = `every ${ordinal(grid.rowStep)}row and every ${ordinal(grid.columnStep)}column`;
+  const planes = grid.planes.some((there, axis) => there < shape[axis]) ? ` of the first ${grid.planes.join(' × ')} matrices` : '';
+  const looked = lookedAt < count ? `${grouped(lookedAt)} elements, spread evenly` : 'all elements';
+  byId('sampled').textContent = `Sampled: this file is too large to be in the page. The picture has ${steps}${planes}; the statistics are of ${looked}.`;
+}
+
+function ordinal(step) {
+  return ['', 'second ', 'third '][step - 1] ?? `${step}th `;
 }
 
 function share(part, count) {
