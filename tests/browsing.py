@@ -25,7 +25,8 @@ _DROP = """(files) => {
     transfer.items.add(new File([bytes], name));
   }
   for (const kind of ['dragenter', 'dragover', 'drop']) {
-    document.body.dispatchEvent(new DragEvent(kind, { dataTransfer: transfer, bubbles: true, cancelable: true }));
+    const options = { dataTransfer: transfer, bubbles: true, cancelable: true };
+    document.body.dispatchEvent(new DragEvent(kind, options));
   }
 }"""
 
@@ -44,9 +45,7 @@ class Viewer:
     def drop(self, files: Sequence[tuple[str, bytes]]) -> None:
         """Drop files, and wait until they are read."""
         count = self.page.locator("#list [role=group]").count() + len(files)
-        self.page.evaluate(
-            _DROP, [(name, base64.b64encode(data).decode()) for name, data in files]
-        )
+        self.page.evaluate(_DROP, [(name, base64.b64encode(data).decode()) for name, data in files])
         self.wait_for_files(count)
 
     def wait_for_files(self, count: int) -> None:

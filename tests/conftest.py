@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import gc
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+if TYPE_CHECKING:
+    from tests.browsing import Tab
 
 # CI runs the same examples every time; nightly looks further.
 settings.register_profile("dev", deadline=None)
@@ -44,3 +49,34 @@ def workspace() -> Iterator[Path]:
 
     with a_workspace() as folder:
         yield folder
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """Start a browser, once for all tests: that takes a second or two."""
+    from playwright.sync_api import sync_playwright
+
+    path = shutil.which("chromium")
+    if path is None:
+        pytest.skip("chromium is not installed")
+    with sync_playwright() as driver:
+        started = driver.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield started
+        started.close()
+
+
+@pytest.fixture(scope="session")
+def shared_tab(browser: Any) -> Iterator[Tab]:
+    """Open a tab for all tests."""
+    from tests.browsing import Tab
+
+    opened = Tab(browser)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def tab(shared_tab: Tab) -> Tab:
+    """Take the tab with the settings that it began with."""
+    shared_tab.page.emulate_media(color_scheme="light", reduced_motion="reduce")
+    return shared_tab

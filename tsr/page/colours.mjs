@@ -4,7 +4,7 @@
 // see it. Each path is walked at constant speed: its 256 colours are equally far from each other.
 
 const STEPS = 256;
-const FINE = 4096; // points that the length of a path is measured by
+const FINE = 1024; // points that the length of a path is measured by
 
 /** Colours of what is no number, as red, green and blue; the legend of the page names them. */
 export const MARKED = { nan: [255, 0, 200], positive: [255, 138, 0], negative: [96, 240, 40] };
@@ -40,11 +40,18 @@ function oklch(lightness, chroma, hue) {
   return [lightness, chroma * Math.cos(angle), chroma * Math.sin(angle)];
 }
 
-/** Take chroma away until a screen can show the colour. */
-function inGamut(colour) {
-  let [lightness, a, b] = colour;
-  while (linear([lightness, a, b]).some((part) => part < -1e-4 || part > 1.0001)) [a, b] = [0.98 * a, 0.98 * b];
-  return [lightness, a, b];
+/** Take away as little chroma as it needs for a screen to show the colour. */
+function inGamut([lightness, a, b]) {
+  const withShare = (share) => [lightness, share * a, share * b];
+  const isShown = (colour) => linear(colour).every((part) => part > -1e-4 && part < 1.0001);
+  if (isShown([lightness, a, b])) return [lightness, a, b];
+  let [least, most] = [0, 1];
+  for (let round = 0; round < 12; round++) {
+    const middle = (least + most) / 2;
+    if (isShown(withShare(middle))) least = middle;
+    else most = middle;
+  }
+  return withShare(least);
 }
 
 function distance(one, other) {

@@ -8,7 +8,7 @@ export function showFault({ name, fault, size }) {
   if (!fault) return;
   const text = {
     'fault-title': `${name} is not valid`,
-    'fault-looks': fault.looksLike ? `This is no TSR file. It looks like ${fault.looksLike}.` : '',
+    'fault-looks': fault.looksLike ? `This is no TSR file. What it looks like: ${fault.looksLike}.` : '',
     'fault-clause': fault.clause,
     'fault-sentence': fault.sentence,
     'fault-where': `${fault.field} at offset ${grouped(fault.offset)}${extent(fault.wrong, size)}`,

@@ -16,7 +16,9 @@ const MISSING_MAX = 32; // places of missing ones
  * bytes, which are options of a listbox and have the index of their part as `data-part`.
  */
 export function hexdumpRows({ bytes, size, parts, wrong }) {
-  const places = { bytes, size, parts, wrong, end: size + Math.min(wrong?.missing ?? 0, MISSING_MAX) };
+  // Of a large file the page has the beginning only.
+  const end = bytes.length < size ? bytes.length : size + Math.min(wrong?.missing ?? 0, MISSING_MAX);
+  const places = { bytes, size, parts, wrong, end };
   const rows = [];
   const named = new Map();
   let next = 0;
@@ -32,12 +34,12 @@ export function hexdumpRows({ bytes, size, parts, wrong }) {
 function shownRows({ parts, wrong, bytes, end }) {
   const shown = new Set();
   const add = (offset, size) => {
-    const last = Math.min(offset + size, Math.max(bytes.length, end === undefined ? 0 : end)) - 1;
+    const last = Math.min(offset + size, end) - 1;
     for (let row = Math.floor(offset / ROW); row <= Math.floor(last / ROW); row++) shown.add(row * ROW);
   };
   for (const part of parts) add(part.offset, Math.min(part.size, beginning(part, bytes)));
   if (wrong) add(wrong.offset, Math.min(wrong.size, WRONG_MAX) + Math.min(wrong.missing, MISSING_MAX));
-  return [...shown].filter((row) => row < Math.max(bytes.length, end)).sort((one, other) => one - other);
+  return [...shown].sort((one, other) => one - other);
 }
 
 /** How many bytes of a part are shown: of a payload some, of long zeros those of a row. */
@@ -66,10 +68,10 @@ function rowOf(start, places, named) {
   return element('div', { class: 'row', role: 'presentation' }, offset, codes, letters);
 }
 
-function stateAt(at, { bytes, size, parts, wrong, end }) {
+function stateAt(at, { size, parts, wrong, end }) {
   const isWrong = wrong !== undefined && at >= wrong.offset && at < wrong.offset + wrong.size;
-  if (at >= size) return { kind: at < end ? 'missing' : 'nothing' };
-  if (at >= bytes.length) return { kind: 'nothing' };
+  if (at >= end) return { kind: 'nothing' };
+  if (at >= size) return { kind: 'missing' };
   const part = parts.findIndex(({ offset, size: length }) => at >= offset && at < offset + length);
   return { kind: parts[part]?.kind ?? 'other', part, isWrong };
 }

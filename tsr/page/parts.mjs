@@ -45,7 +45,7 @@ function unknownParts([magic], fault, size) {
   if (!magic) return [];
   const others = {
     name: 'what follows', offset: magic.size, size: size - magic.size, kind: 'payload', value: byteSize(size - magic.size),
-    meaning: `The file looks like ${fault.looksLike}.`, clauses: [],
+    meaning: `The file looks like this: ${fault.looksLike}.`, clauses: [],
   };
   return others.size ? [magic, others] : [magic];
 }

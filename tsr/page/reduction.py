@@ -147,6 +147,11 @@ def _grid(array: NDArray[Any], nbytes: int) -> Grid:
     shape = (1,) * (2 - array.ndim) + array.shape
     side = max(16, min(GRID_MAX, isqrt(nbytes // array.dtype.itemsize)))
     steps = [max(1, ceil(length / side)) for length in shape[-2:]]
+    # One step for both, so that pictures keep their proportions, unless little were left of one.
+    steps = [
+        max(steps) if length >= 16 * max(steps) else step
+        for length, step in zip(shape[-2:], steps, strict=True)
+    ]
     rows, columns = (ceil(length / step) for length, step in zip(shape[-2:], steps, strict=True))
     room = min(PLANES_MAX, nbytes // max(1, rows * columns * array.dtype.itemsize))
     planes: list[int] = []

@@ -8,7 +8,7 @@ import { Histogram } from './histogram.mjs';
 import { planeOf } from './planes.mjs';
 import { Slices } from './slices.mjs';
 
-const COUNTED = [['zeros', 'zeros'], ['nans', 'NaN'], ['positiveInfinities', '+inf'], ['negativeInfinities', '−inf']];
+const COUNTED = [['zeros', 'zeros'], ['nans', 'NaN'], ['positiveInfinities', '+inf'], ['negativeInfinities', '-inf']];
 const SCALES = { sequential: sequential(), diverging: diverging() };
 
 export class TensorView {
@@ -122,7 +122,7 @@ export class TensorView {
     byId('low').textContent = text(low);
     byId('high').textContent = text(high);
     const { nans, positiveInfinities, negativeInfinities } = this.summary;
-    const marks = [['NaN', MARKED.nan, nans], ['+inf', MARKED.positive, positiveInfinities], ['−inf', MARKED.negative, negativeInfinities]];
+    const marks = [['NaN', MARKED.nan, nans], ['+inf', MARKED.positive, positiveInfinities], ['-inf', MARKED.negative, negativeInfinities]];
     byId('marks').replaceChildren(...(this.tensor.dtype.startsWith('float') ? marks : []).map(([label, colour, count]) => {
       const swatch = element('span', { class: 'swatch' });
       swatch.style.backgroundColor = `rgb(${colour.join(' ')})`;
