@@ -40,7 +40,7 @@ def by_hand(matrix: NDArray[Any], picture: Picture) -> None:
 
 
 @given(arrays(dtypes=DTYPES, shapes=SIDES), st.integers(1, 14), st.integers(1, 14))
-@example(np.array([[1.7e308, 1.7e308], [np.nan, 1.0]]), 1, 2)
+@example(np.array([[1.7e308, 1.7e308], [1.7e308, np.nan]]), 1, 2)
 @example(np.array([[np.nan, np.inf, -np.inf, 0.0, -0.0]], np.float16), 1, 2)
 def test_cells(array: NDArray[Any], rows: int, columns: int) -> None:
     """Cells cover the matrix in order, each as large as the next but for one, and are right."""
