@@ -121,7 +121,7 @@ def test_terminate(line: str, name: str) -> None:
 
 
 def check_end(line: str, name: str, number: signal.Signals, code: int) -> None:
-    """Check that it ends with the code of the signal, says nothing, and leaves the folder as it was."""
+    """Check that it ends with this code, says nothing, and leaves the folder as it was."""
     before = sorted(Path().rglob("*"))
     with subprocess.Popen(
         [sys.executable, "-c", RUN, *line.split()],

@@ -123,7 +123,8 @@ def free_path(destination: str | os.PathLike[str], overwrite: bool) -> str:
         )
     target = os.fsdecode(destination)
     if not overwrite and os.path.lexists(target):
-        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), target)
+        reason = f"{os.strerror(errno.EEXIST)}; overwrite=True (--force) replaces it"
+        raise FileExistsError(errno.EEXIST, reason, target)
     return target
 
 
