@@ -5,6 +5,9 @@
 
 'use strict';
 
+// What is wrong with the file of a dump, as it is shown before a field is pointed at.
+const faults = new WeakMap();
+
 const buttonsOf = (dump) => [...dump.querySelectorAll('button[data-part]')];
 
 function show(dump, index) {
@@ -23,7 +26,9 @@ function show(dump, index) {
     said.append(': ', code);
   }
   if (meaning) said.append(` — ${meaning}`);
-  said.classList.toggle('wrong', row.classList.contains('wrong'));
+  const isWrong = row.classList.contains('wrong');
+  said.classList.toggle('wrong', isWrong);
+  if (isWrong) said.append(document.createElement('br'), faults.get(dump));
 }
 
 function pointed(event) {
@@ -52,5 +57,6 @@ function moved(event) {
 for (const kind of ['pointerover', 'focusin', 'click']) document.addEventListener(kind, pointed);
 document.addEventListener('keydown', moved);
 for (const dump of document.querySelectorAll('figure.dump')) {
+  faults.set(dump, dump.querySelector('.dump-said').textContent);
   buttonsOf(dump).forEach((button, index) => { button.tabIndex = index ? -1 : 0; });
 }
