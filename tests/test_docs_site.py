@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import shutil
@@ -29,10 +30,23 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 PAGE_MAX = 1 << 20
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Build the site, with every warning an error."""
-    target = tmp_path_factory.mktemp("site")
+    """Build the site, with every warning an error; once for all workers of pytest-xdist."""
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent
+    with open(shared / "site.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        target = shared / "site"
+        if not target.exists():
+            build(shared / "building")
+            os.rename(shared / "building", target)
+    return target
+
+
+def build(target: Path) -> None:
+    """Build the site into a folder, as the documents say it is built."""
     done = subprocess.run(
         [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(target)],
         cwd=ROOT, capture_output=True, text=True, check=False,
@@ -40,7 +54,6 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "WARNING" not in done.stderr
-    return target
 
 
 @cache
