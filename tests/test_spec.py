@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import tsr
+from tests.vectors import by_clause, of_each
 from tsr import container, dtypes, layout, schema
 
 if TYPE_CHECKING:
@@ -144,17 +145,19 @@ each_clause = pytest.mark.parametrize(
 )
 
 
-def each_vector(choose: Callable[[dict[str, Any]], bool]) -> pytest.MarkDecorator:
-    """Parametrize a test over the vectors of both formats that are chosen."""
-    return pytest.mark.parametrize(
+def each_vector(
+    choose: Callable[[dict[str, Any]], bool],
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Run a test on each of the vectors of both formats that are chosen."""
+    parametrize = pytest.mark.parametrize(
         ("form", "vector"),
         [
-            pytest.param(form, vector, id=f"{form}-{vector['id']}")
+            pytest.param(form, group, id=f"{form}-{clause}")
             for form in FORMATS
-            for vector in form.document["vectors"]
-            if choose(vector)
+            for clause, group in by_clause(filter(choose, form.document["vectors"])).items()
         ],
     )
+    return lambda test: parametrize(of_each(test))
 
 
 # ------------------------------------------------------------------ clauses

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
@@ -22,13 +21,11 @@ from tests.bench import ways_tsr4 as ways
 from tests.bench.comparing import results, same
 from tests.bench.table import Paths, summing, summing_each
 from tests.bench.ways_tsr4 import COMPRESSED_WRITERS, WRITERS
+from tests.vectors import Vector, Vectors, file_of
 
 Arrays = Sequence[NDArray[Any]]
 
-ROOT = Path(__file__).parents[2]
-VECTORS = json.loads((ROOT / "spec" / "vectors" / "tsr4.json").read_bytes())["vectors"]
-INVALID = [pytest.param(bytes.fromhex(v["hex"]), id=v["id"]) for v in VECTORS if not v["valid"]]
-VALID = [pytest.param(bytes.fromhex(v["hex"]), id=v["id"]) for v in VECTORS if v["valid"]]
+TSR4 = Vectors("tsr4.json")
 
 TINY = [np.arange(6, dtype=np.float32).reshape(1, 1, 2, 3) + index for index in range(3)]
 # Joined, mapped, and with padding: several pieces of a file, whichever way it is written.
@@ -129,9 +126,10 @@ def test_every_way_encodes_and_decodes_the_arrays(tmp_path: Path, arrays: Arrays
 # ------------------------------------------------------------------ by hand
 
 
-@pytest.mark.parametrize("data", INVALID)
-def test_by_hand_refuses_what_tsr_refuses(target: Path, data: bytes) -> None:
+@TSR4.chosen(valid=False)
+def test_by_hand_refuses_what_tsr_refuses(target: Path, vector: Vector) -> None:
     """No invalid vector passes."""
+    data = file_of(vector)
     target.write_bytes(data)
     with pytest.raises(ValueError, match=r"\w"):
         by_hand.loads(data)
@@ -141,9 +139,10 @@ def test_by_hand_refuses_what_tsr_refuses(target: Path, data: bytes) -> None:
         by_hand.validate(str(target))
 
 
-@pytest.mark.parametrize("data", VALID)
-def test_by_hand_accepts_what_tsr_accepts(target: Path, data: bytes) -> None:
+@TSR4.chosen(valid=True)
+def test_by_hand_accepts_what_tsr_accepts(target: Path, vector: Vector) -> None:
     """Every valid vector gives the same arrays."""
+    data = file_of(vector)
     target.write_bytes(data)
     file = tsr.open(data)
     assert all_same(by_hand.loads(data), file[:])

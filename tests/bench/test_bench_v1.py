@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import os
 import stat
 from collections.abc import Callable
@@ -23,11 +22,9 @@ from tests.bench import ways_v1 as ways
 from tests.bench.comparing import results, same
 from tests.bench.table import Paths, repeating, summing
 from tests.bench.ways_v1 import WRITERS
+from tests.vectors import Vector, Vectors, file_of
 
-ROOT = Path(__file__).parents[2]
-VECTORS = json.loads((ROOT / "spec" / "vectors" / "v1.json").read_bytes())["vectors"]
-INVALID = [pytest.param(bytes.fromhex(v["hex"]), id=v["id"]) for v in VECTORS if not v["valid"]]
-VALID = [pytest.param(bytes.fromhex(v["hex"]), id=v["id"]) for v in VECTORS if v["valid"]]
+V1 = Vectors("v1.json")
 
 TINY = np.arange(6, dtype=np.float32).reshape(2, 3)
 MAPPED = np.arange(512 * 512, dtype=np.float32).reshape(512, 512)
@@ -120,9 +117,10 @@ def test_programs_import_what_they_say() -> None:
 # ------------------------------------------------------------------ by hand
 
 
-@pytest.mark.parametrize("data", INVALID)
-def test_by_hand_refuses_what_tsr_refuses(target: Path, data: bytes) -> None:
+@V1.chosen(valid=False)
+def test_by_hand_refuses_what_tsr_refuses(target: Path, vector: Vector) -> None:
     """No invalid vector passes."""
+    data = file_of(vector)
     target.write_bytes(data)
     with pytest.raises(ValueError, match=r"\w"):
         by_hand.loads(data)
@@ -131,9 +129,10 @@ def test_by_hand_refuses_what_tsr_refuses(target: Path, data: bytes) -> None:
             read(str(target))
 
 
-@pytest.mark.parametrize("data", VALID)
-def test_by_hand_accepts_what_tsr_accepts(target: Path, data: bytes) -> None:
+@V1.chosen(valid=True)
+def test_by_hand_accepts_what_tsr_accepts(target: Path, vector: Vector) -> None:
     """Every valid vector gives the same array, and the same bytes again."""
+    data = file_of(vector)
     target.write_bytes(data)
     array = tsr.loads(data)
     assert same(by_hand.loads(data), array)
