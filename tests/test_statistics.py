@@ -123,6 +123,15 @@ def test_many_blocks(dtype: str) -> None:
     np.testing.assert_array_equal(found.counts, np.histogram(wide, found.edges)[0])
 
 
+def test_block_without_numbers() -> None:
+    """A whole block of NaNs, before and behind numbers, is counted and no more."""
+    array = np.full(3 * BLOCK, np.nan, np.float32)
+    array[BLOCK : BLOCK + 2] = 1, 3
+    found = summarize(array, bins=2)
+    assert (found.nans, found.finite) == (3 * BLOCK - 2, 2)
+    assert (found.mean, found.std, found.counts) == (2.0, 1.0, (1, 1))
+
+
 def test_nothing_finite() -> None:
     """Without finite elements there is nothing to give, and all is counted."""
     found = summarize(np.array([np.nan, np.inf, np.inf, -np.inf], np.float16))

@@ -152,6 +152,5 @@ def _mapping(array: NDArray[Any]) -> mmap.mmap | None:
         base = base.obj if isinstance(base, memoryview) else getattr(base, "base", None)
     if base is None:
         return None
-    with suppress(ValueError), memoryview(base) as view:  # it may be closed
+    with memoryview(base) as view:
         return base if view.readonly else None
-    return None

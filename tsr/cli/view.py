@@ -191,7 +191,7 @@ def _looks(options: Namespace, report: Report) -> Iterator[tuple[str, Reading, L
             # What is shown at once must not meet with a bar.
             with progress_bar() as progress:
                 for done, tensor in enumerate(chosen):
-                    if progress is not None:
+                    if progress is not None and len(chosen) > 1:
                         progress(done, len(chosen), tensor.name or label(path))
                     one = _look(path, reading, tensor, in_table, options, report)
                     if one is not None and in_table:
