@@ -29,10 +29,11 @@ __all__ = ["Frame", "Medium", "fit", "heatmap", "legend"]
 
 HALF = "\u2580"
 
-# A small matrix is enlarged: each cell up to so many pixels; what fills the window one way only
-# is enlarged less the other way.
+# A small matrix is enlarged: each cell up to so many pixels each way. Where it fills the window one
+# way, its cells can be longer the other way, those of a single row or column the most.
 _SIDE_MAX = 4
-_STRETCH_MAX = 4
+_STRETCH_MAX = 2
+_STRIP_MAX = 4
 
 # Characters of a legend's colours.
 _LEGEND = 24
@@ -66,7 +67,8 @@ def fit(shape: tuple[int, ...], width: int, lines: int, medium: Medium) -> Frame
     tall, wide = height // rows, width // columns
     square = 1 if medium.density == 2 else 2  # pixels wide, for a pixel tall
     side = max(1, min(tall, wide // square, _SIDE_MAX))
-    most = side if side > 1 else _STRETCH_MAX
+    stretched = _STRIP_MAX if 1 in shape else _STRETCH_MAX
+    most = side if side > 1 else stretched
     return Frame(rows, columns, min(tall, most), min(wide, most * square))
 
 
