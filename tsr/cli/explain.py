@@ -11,6 +11,7 @@ from tsr.cli.color import paint
 from tsr.cli.hexdump import WRONG, hexdump
 from tsr.cli.inputs import expand, label, opened
 from tsr.cli.output import encodable, finding_object, plain, print_json, printable
+from tsr.cli.progress import progress_bar
 from tsr.cli.repair import repair_command
 from tsr.cli.report import INVALID, Report
 from tsr.explanation import explain
@@ -86,7 +87,10 @@ def run(options: Namespace) -> int:
 def _explained(options: Namespace, report: Report) -> Iterator[tuple[str, Explanation]]:
     for path in expand(options.paths, report):
         with report.blame(path):
-            explanation = explain(opened(path), strict=not options.lenient)
+            with progress_bar() as update:
+                if update is not None:
+                    update(0, None, label(path))  # how much is to be read is known too late
+                explanation = explain(opened(path), strict=not options.lenient)
             if explanation.findings:
                 report.mark(INVALID)
             yield path, explanation
