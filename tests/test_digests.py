@@ -131,6 +131,15 @@ def test_lines_are_read_back(name: bytes) -> None:
     ]  # fmt: skip
 
 
+@given(st.lists(st.binary() | names.map(lambda name: digest_line(EMPTY, name))))
+def test_any_bytes_are_lines(pieces: list[bytes]) -> None:
+    """Of any bytes there are lines and errors, and the lines are read back from our own."""
+    for found in read_digest_lines(io.BytesIO(b"\n".join(pieces)), "sums"):
+        if not isinstance(found, DigestLineError):
+            _, digest, name = found
+            assert parse_digest_line(digest_line(digest, name)) == (digest, name)
+
+
 # Lines that name the file "a", lines that say nothing, and lines that are none of sha256sum.
 NAMES_A = [
     b"%s  a\n", b"%s *a\n", b"%s  a", b"%s  a\r\n", b"%s a\n", b"%s\ta\n", b" \t%s  a\n",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -96,3 +97,27 @@ def test_findings_hold_on_to_nothing(target: Path) -> None:
     target.write_bytes(ZLIB[:-3])
     for finding in (*tsr.validate(target), *tsr.validate(patched(ZLIB, entry_at(3), b"\0" * 9))):
         assert (finding.__traceback__, finding.__context__, finding.__cause__) == (None,) * 3
+
+
+def test_threads_stop(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the check ends early, as by Ctrl-C, no thread goes on with what it is at."""
+    pieces = []
+
+    def slow(piece: bytes, checksum: int = 0) -> int:
+        pieces.append(len(piece))
+        time.sleep(0.1)
+        return checksum
+
+    class EndedError(Exception):
+        pass
+
+    def advance(count: int) -> None:  # the first tensor is done
+        raise EndedError
+
+    arrays = [np.zeros(1 << 20, np.int8), np.zeros(100 << 20, np.int8)]
+    data = tsr.dumps(arrays, format="tsr4", compress=True)
+    monkeypatch.setattr("tsr.contents.crc32", slow)
+    monkeypatch.setattr(validation, "thread_count", lambda tasks: 2)
+    with pytest.raises(EndedError):
+        validation.check_source(data, True, advance)
+    assert len(pieces) < 50
