@@ -247,6 +247,24 @@ def test_stdin(line: str, run: Run) -> None:
     assert shown == run(f"{line} good.tsr").out
 
 
+@pytest.mark.parametrize(
+    "line",
+    ["convert good.tsr there", "repair broken.tsr -o there", "view --html there good.tsr",
+     "manifest -o there folder"],
+)  # fmt: skip
+def test_what_exists_stays(line: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """What is there is not replaced without --force, which the error names, and with it is."""
+    line = line.replace("there", "there.tsr")
+    Path("there.tsr").write_bytes(b"old")
+    assert main(line.split()) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert re.fullmatch(r"tsr: there\.tsr: File exists; .*--force\)? replaces it\n", err)
+    assert Path("there.tsr").read_bytes() == b"old"
+    assert main([*line.split(), "-f"]) == 0
+    assert Path("there.tsr").read_bytes() != b"old"
+
+
 @pytest.mark.parametrize("line", ["info", "validate", "explain", "checksum", "view"])
 def test_several_files_go_on(line: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Of several files one that is missing stops nothing."""

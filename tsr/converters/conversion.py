@@ -368,7 +368,7 @@ def _target(job: Job, document: Document) -> tuple[str, registry.Format, str]:
 def _check_free(path: str, overwrite: bool) -> None:
     # A folder checks for itself whether it may replace another.
     if not overwrite and os.path.lexists(path) and not os.path.isdir(path):
-        reason = f"{os.strerror(errno.EEXIST)}; overwrite=True (--overwrite) replaces it"
+        reason = f"{os.strerror(errno.EEXIST)}; overwrite=True (--force) replaces it"
         raise FileExistsError(errno.EEXIST, reason, path)
 
 

@@ -123,7 +123,7 @@ def check_replaceable(path: str, overwrite: bool) -> None:
     if not os.path.lexists(path):
         return
     if not os.path.isdir(path) or (os.listdir(path) and not overwrite):
-        advice = "; overwrite=True (--overwrite) replaces it" if os.path.isdir(path) else ""
+        advice = "; overwrite=True (--force) replaces it" if os.path.isdir(path) else ""
         raise FileExistsError(errno.EEXIST, f"{os.strerror(errno.EEXIST)}{advice}", path)
     if not os.listdir(path):
         return
