@@ -144,6 +144,20 @@ def test_hdf5_pieces(tmp_path: Path) -> None:
         assert (chunked.offset, unwritten.offset) == (None, None)
 
 
+def test_hdf5_numbers_of_other_bits(tmp_path: Path) -> None:
+    """Where the file's numbers are not laid out as numpy's, their bytes have no place."""
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        narrow = h5py.h5t.STD_I32LE.copy()
+        narrow.set_precision(16)
+        narrow.set_offset(8)
+        space = h5py.h5s.create_simple((3,))
+        dataset = h5py.h5d.create(file.id, b"x", narrow, space)
+        dataset.write(space, space, np.array([1, -2, 3], np.int32))
+    with open_tensors(tmp_path / "x.h5") as reading:
+        assert (reading[0].dtype, reading[0].offset) == ("int32", None)
+        assert reading[0].array().tolist() == [1, -2, 3]
+
+
 def test_arrays_outlive_the_file(tmp_path: Path) -> None:
     """Arrays stay valid behind the context, whatever they were read from."""
     for name in ("x.npz", "x.h5", "x.safetensors", "x.pt"):
