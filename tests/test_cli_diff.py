@@ -179,7 +179,8 @@ def test_json(capsys: pytest.CaptureFixture[str]) -> None:
     found = diff_json(capsys, "a.tsr", "b.npy", "--atol", "1e-9")
     (tensor,) = found.pop("tensors")
     assert found == {
-        "equal": False, "bits": False, "rtol": None, "atol": 1e-9, "ulp": None, "same_order": True,
+        "equal": False, "bits": False, "rtol": None, "atol": 1e-9, "ulp": None,
+        "equal_nan": None, "same_order": True,
         "a": {"path": "a.tsr", "format": "TSR v1", "mode": None, "tensors": 1},
         "b": {"path": "b.npy", "format": "npy", "mode": None, "tensors": 1},
     }  # fmt: skip

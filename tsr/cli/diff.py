@@ -41,8 +41,9 @@ is a step from one float to the next of its dtype.
 
 Exit codes are those of diff: 0, the same; 1, different; 2, trouble, such as an invalid file.
 
-JSON: an object with equal, bits (whether bits are compared), rtol, atol, ulp, a, b and tensors, a
-list of those that differ, or of all with --all: name, status ("same", "values", "dtype", "shape",
+JSON: an object with equal, bits (whether bits are compared), rtol, atol, ulp, equal_nan (null where
+not given), same_order, a, b (path, format, mode, number of tensors) and tensors, a list of those
+that differ, or of all with --all: name, status ("same", "values", "dtype", "shape",
 "only in a", "only in b"), differences or null, and for either side index, dtype, shape, path and
 byte_offset, where the first element that differs begins in the file. What JSON has no number for is
 a string: "nan", "inf", "-inf"."""

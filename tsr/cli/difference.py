@@ -80,6 +80,7 @@ def json_text(found: Comparison, given: tuple[str, str], everything: bool) -> st
         "rtol": tolerance.rtol,
         "atol": tolerance.atol,
         "ulp": tolerance.ulp,
+        "equal_nan": tolerance.equal_nan,
         "same_order": found.same_order,
         "a": _side_object(found.a, given[0]),
         "b": _side_object(found.b, given[1]),

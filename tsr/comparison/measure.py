@@ -6,7 +6,7 @@ What counts as a difference is decided here, by a `Tolerance`. Nothing is raised
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from tsr.comparison.results import Tolerance
+
+    _Selection: TypeAlias = slice | NDArray[np.bool_]
 
 __all__ = ["Measure"]
 
@@ -119,8 +121,9 @@ class Measure:
         if not len(places):
             return
         self.unequal_bits += int(np.count_nonzero(other))
-        bits = (a[places], b[places]) if same_dtype else None
-        self._add(values_a[places], values_b[places], places + start, other[places], bits)
+        chosen = _selection(looked_at)
+        bits = (a[chosen], b[chosen]) if same_dtype else None
+        self._add(values_a[chosen], values_b[chosen], places + start, other[chosen], bits)
 
     def _add(
         self, a: NDArray[Any], b: NDArray[Any], indices: NDArray[np.intp],
@@ -135,9 +138,9 @@ class Measure:
         if raw is not None:
             self.nan_payloads += int(np.count_nonzero(nan_a & nan_b & other))
         self.infinities += int(np.count_nonzero(values_differ & ~finite & ~nan_a & ~nan_b))
-        close = self._errors(a, b, indices, finite & values_differ)
+        close = self._errors(a, b, indices, _selection(finite & values_differ))
         if raw is not None:
-            close |= self._distances(*raw, indices, finite)
+            close |= self._distances(*raw, indices, _selection(finite))
         if not self.tolerance.bits:
             differing = values_differ & ~close
             if self.tolerance.nans_differ:
@@ -151,7 +154,7 @@ class Measure:
         self.differing += count
 
     def _errors(
-        self, a: NDArray[Any], b: NDArray[Any], indices: NDArray[np.intp], chosen: NDArray[np.bool_]
+        self, a: NDArray[Any], b: NDArray[Any], indices: NDArray[np.intp], chosen: _Selection
     ) -> NDArray[np.bool_]:
         # Notes the errors of the chosen elements, and tells which are within the tolerance.
         close = np.zeros(a.shape, bool)
@@ -160,18 +163,17 @@ class Measure:
         with np.errstate(all="ignore"):
             size = _sizes(b[chosen])
             wide = apart.astype(size.dtype)
-            nonzero = size != 0
+            nonzero = _selection(size != 0)
             self.relative.add(wide[nonzero] / size[nonzero], there[nonzero])
             limit = (self.tolerance.atol or 0) + (self.tolerance.rtol or 0) * size
             close[chosen] = wide <= limit
         return close
 
     def _distances(
-        self, a: NDArray[Any], b: NDArray[Any], indices: NDArray[np.intp],
-        finite: NDArray[np.bool_],
-    ) -> NDArray[np.bool_]:  # fmt: skip
+        self, a: NDArray[Any], b: NDArray[Any], indices: NDArray[np.intp], finite: _Selection
+    ) -> NDArray[np.bool_]:
         # Notes the distances in ULPs, and tells which are within the tolerance.
-        close = np.zeros(finite.shape, bool)
+        close = np.zeros(a.shape, bool)
         if not (self.dtype_a in BITS or a.dtype.kind in "fc"):
             return close
         bits_a, bits_b = _bits(a[finite]), _bits(b[finite])
@@ -184,6 +186,11 @@ class Measure:
         self.ulps += ulp.bin_counts(steps)
         close[finite] = steps <= (self.tolerance.ulp or 0)
         return close
+
+
+def _selection(mask: NDArray[np.bool_]) -> _Selection:
+    # What chooses the same and copies nothing where that is all.
+    return slice(None) if mask.all() else mask
 
 
 def _bits(array: NDArray[Any]) -> NDArray[Any] | None:

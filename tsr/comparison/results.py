@@ -146,8 +146,8 @@ class TensorComparison:
     paths : tuple of (str or None)
         The files that hold it: those in the folders, where folders are compared.
     status : str
-        ``"same"``; ``"values"``, ``"dtype"`` or ``"shape"``, the first of these that differs from
-        the end of the list; ``"only in a"``, ``"only in b"``.
+        ``"same"``; ``"shape"``, ``"dtype"`` or ``"values"``, the first of the three that differs;
+        ``"only in a"`` or ``"only in b"``.
     differences : Differences or None
         None where there are no two tensors of the same shape.
     """
