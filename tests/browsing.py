@@ -140,7 +140,9 @@ class Tab:
 
 
 @contextmanager
-def viewer(tab: Tab, folder: Path, files: Sequence[tuple[str, bytes]] = ()) -> Iterator[Viewer]:
+def viewer(
+    tab: Tab, folder: Path, files: Sequence[tuple[str, bytes]] = (), **options: Any
+) -> Iterator[Viewer]:
     """Open a page that carries files, and see in the end that nothing was wrong with it.
 
     Parameters
@@ -150,9 +152,11 @@ def viewer(tab: Tab, folder: Path, files: Sequence[tuple[str, bytes]] = ()) -> I
         Where the page is written.
     files : sequence of pairs
         A name and the bytes of each file.
+    **options
+        Those of `write_page`.
     """
     path = folder / "page.html"
-    write_page(path, [data for _, data in files], names=[name for name, _ in files])
+    write_page(path, [data for _, data in files], names=[name for name, _ in files], **options)
     del tab.said[:], tab.asked[:]
     tab.page.goto(path.as_uri())
     shown = Viewer(tab.page)

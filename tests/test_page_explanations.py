@@ -15,7 +15,7 @@ from tsr.contents import read_layout
 from tsr.layout import TSR4_ENTRY_OFFSETS, TSR4_ENTRY_SIZE, TSR4_OFFSETS, V1_OFFSETS
 
 pytest.importorskip("playwright", reason="playwright, which the extra test has, is not installed")
-from tests.browsing import Tab, Viewer, viewer
+from tests.browsing import Tab, viewer
 
 # The vectors, as a reader of both formats takes them, and the original files.
 CASES = list(cases())
@@ -62,17 +62,26 @@ def wrong_bytes(case: Case) -> tuple[int, int] | None:
     return offset, offset + after - offsets[name]
 
 
-def marked(shown: Viewer) -> list[tuple[int, int]]:
-    """Read which bytes the hexdump marks as wrong, joined where they follow each other."""
-    runs: list[str] = shown.page.eval_on_selector_all(
-        "#hexdump [data-wrong]", "(all) => all.map((one) => one.dataset.wrong)"
-    )
-    joined: list[tuple[int, int]] = []
+# Goes through all entries of the list, and reads what the page says of each.
+_READ_ALL = """() => [...document.querySelectorAll('#list [role=group]')].map((group) => {
+  group.querySelector('[role=option]').click();
+  const parts = ['title', 'clause', 'sentence', 'mend', 'where', 'found', 'expected'];
+  return {
+    said: parts.map((part) => document.getElementById(`fault-${part}`).textContent),
+    wrong: [...document.querySelectorAll('#hexdump [data-wrong]')].map((run) => run.dataset.wrong),
+    missing: document.querySelectorAll('#hexdump .kind-missing').length,
+  };
+})"""
+
+
+def joined(runs: list[str]) -> list[tuple[int, int]]:
+    """Read which bytes are marked, joined where they follow each other."""
+    found: list[tuple[int, int]] = []
     for start, end in (map(int, run.split("-")) for run in runs):
-        if joined and joined[-1][1] == start:
-            start, _ = joined.pop()
-        joined.append((start, end))
-    return joined
+        if found and found[-1][1] == start:
+            start, _ = found.pop()
+        found.append((start, end))
+    return found
 
 
 def test_explanations(tab: Tab, tmp_path: Path) -> None:
@@ -81,24 +90,17 @@ def test_explanations(tab: Tab, tmp_path: Path) -> None:
     assert len(chosen) == 15 + 28
     with viewer(tab, tmp_path) as shown:
         shown.drop([(case.name, case.data) for case in chosen])
-        for index, (name, _, _, expected, _) in enumerate(chosen):
-            shown.page.evaluate(
-                "(at) => document.querySelectorAll('#list [role=group]')[at]"
-                ".querySelector('[role=option]').click()",
-                index,
-            )
-            said = shown.page.evaluate(
-                "() => ['title', 'clause', 'sentence', 'mend', 'where', 'found', 'expected']"
-                ".map((part) => document.getElementById(`fault-${part}`).textContent)"
-            )
-            rule = clause(expected.clause)
-            assert said[:4] == [f"{name} is not valid", rule.id, rule.sentence, rule.mend]
-            assert said[4].startswith(f"{expected.field} at offset {expected.offset:,}")
-            assert all(said[5:])
-            wrong = wrong_bytes(chosen[index])
-            missing = shown.page.locator("#hexdump .kind-missing").count()
-            assert marked(shown) == ([wrong] if wrong else []), name
-            assert (missing > 0) == (wrong is None), name
+        found = shown.page.evaluate(_READ_ALL)
+    for case, page in zip(chosen, found, strict=True):
+        rule = clause(case.expected.clause)
+        title, name, sentence, mend, where, *values = page["said"]
+        assert title == f"{case.name} is not valid"
+        assert (name, sentence, mend) == rule
+        assert where.startswith(f"{case.expected.field} at offset {case.expected.offset:,}")
+        assert all(values)
+        wrong = wrong_bytes(case)
+        assert joined(page["wrong"]) == ([wrong] if wrong else []), case.name
+        assert (page["missing"] > 0) == (wrong is None), case.name
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import { colourOf, raster } from './raster.mjs';
 import { Viewport } from './viewport.mjs';
 
 const PIXELS_MAX = 1 << 20; // of the canvas, whatever the screen has
-const TEXT_FROM = [46, 18]; // pixels of an element whose value is written into it
+const TEXT_FROM = [30, 15]; // pixels of an element whose value is written into it, if it fits
 const STEP = 1.25; // of zooming by a key or a button
 const MOVES = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] };
 
@@ -128,15 +128,17 @@ export class Heatmap {
   drawTexts(context) {
     const { part, cell: [across] } = this.view;
     const { numbers, base, columns } = this.plane;
-    context.font = `${Math.min(13, Math.max(10, across / 6))}px ui-monospace, monospace`;
+    const size = Math.min(13, Math.max(10, across / 6));
+    const room = Math.floor((across - 4) / (0.6 * size));
+    context.font = `${size}px ui-monospace, monospace`;
     context.textAlign = 'center';
     context.textBaseline = 'middle';
     for (let row = part.top; row < part.top + part.rows; row++) {
       for (let column = part.left; column < part.left + part.columns; column++) {
         const at = base + row * columns + column;
         const [red, green, blue] = colourOf(numbers.values[at], this.colours);
-        context.fillStyle = 0.299 * red + 0.587 * green + 0.114 * blue > 140 ? '#000' : '#fff';
-        context.fillText(shortened(numbers.text(at)), ...this.centreOf({ row, column }), across - 4);
+        context.fillStyle = luminance(red, green, blue) > 0.18 ? '#000' : '#fff';
+        context.fillText(shortened(numbers.text(at), room), ...this.centreOf({ row, column }));
       }
     }
   }
@@ -154,9 +156,17 @@ export class Heatmap {
   }
 }
 
-/** As many digits as fit into a cell. */
-function shortened(text) {
-  return text.length > 7 ? `${Number(Number(text).toPrecision(4))}` : text;
+/** How light a colour is, from 0 to 1; on more than 0.18 black is read better than white. */
+function luminance(...colour) {
+  const [red, green, blue] = colour.map((part) => (part / 255) ** 2.2);
+  return 0.2126 * red + 0.7152 * green + 0.0722 * blue;
+}
+
+/** A number's text with as many digits as there is room for, or nothing. */
+function shortened(text, room) {
+  if (text.length <= room) return text;
+  const texts = [4, 3, 2, 1].map((digits) => `${Number(Number(text).toPrecision(digits))}`.replace('0.', '.'));
+  return texts.find((shorter) => shorter.length <= room && shorter !== 'NaN') ?? '';
 }
 
 function listen(map) {

@@ -16,7 +16,7 @@ export class Slices {
       ...planes.flatMap((there, axis) => (there > 1 ? [this.slider(axis, there, shape[axis])] : [])),
       this.said = element('code', { class: 'quiet' }, this.text),
     );
-    this.place.hidden = shape.length < 3;
+    this.place.hidden = !planes.some((there) => there > 1);
   }
 
   get text() {

@@ -53,18 +53,26 @@ export class TensorView {
   showPlane() {
     const { tensor, summary } = this;
     if (!summary) return;
-    this.colours = coloursOf(summary, byId('range').value, byId('colours').value);
+    this.plane = summary.count ? planeOf(tensor, this.slices.outer) : undefined;
+    this.colours = coloursOf(this.range, byId('colours').value);
     this.showLegend();
-    if (!summary.count) {
+    if (!this.plane) {
       this.sayNothing(`No elements: a dimension of ${shapeText(tensor.shape)} is 0.`);
       return;
     }
     byId('nothing').hidden = true;
     byId('heatmap').hidden = false;
-    this.plane = planeOf(tensor, this.slices.outer);
     const { rows, columns } = this.plane;
     byId('heatmap').setAttribute('aria-label', `Heatmap of ${grouped(rows)} rows and ${grouped(columns)} columns`);
     this.heatmap.show(this.plane, this.colours);
+  }
+
+  /** From which number to which the colours go. */
+  get range() {
+    const { minimum, maximum, low, high } = this.summary;
+    const choice = byId('range').value;
+    if (choice === 'robust') return [low, high];
+    return choice === 'slice' && this.plane ? extremes(this.plane) : [minimum, maximum];
   }
 
   sayNothing(why) {
@@ -132,12 +140,23 @@ export class TensorView {
 }
 
 /** The colours of a tensor, and the numbers that their ends stand for. */
-function coloursOf({ minimum, maximum, low, high }, range, choice) {
-  const [from, to] = range === 'robust' ? [low, high] : [minimum, maximum];
+function coloursOf([from, to], choice) {
   const around = choice === 'diverging' || (choice === 'auto' && from < 0 && to > 0);
   if (!around) return { table: SCALES.sequential, low: from, high: to };
   const far = Math.max(Math.abs(from), Math.abs(to));
   return { table: SCALES.diverging, low: -far, high: far };
+}
+
+/** The least and the greatest finite number of a plane. */
+function extremes({ numbers: { values }, base, rows, columns }) {
+  let [least, greatest] = [NaN, NaN];
+  for (let at = base; at < base + rows * columns; at++) {
+    const value = values[at];
+    if (value - value !== 0) continue; // NaN or infinite
+    if (!(value >= least)) least = value;
+    if (!(value <= greatest)) greatest = value;
+  }
+  return [least, greatest];
 }
 
 function showFacts({ dtype, shape, count, size, offset, storedSize, crc32, rowStride, file }) {
