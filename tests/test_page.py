@@ -17,7 +17,7 @@ import pytest
 import tsr
 from tests.vectors import Vectors, file_of
 from tsr.clauses import clauses
-from tsr.errors import FormatError
+from tsr.errors import FormatError, UnsupportedError
 from tsr.layout import TSR4_ENTRY_SIZE, TSR4_HEADER_SIZE, V1_HEADER_SIZE
 from tsr.page import build_page, write_page
 from tsr.page.bundle import bundle
@@ -119,6 +119,15 @@ def test_written_whole(tmp_path: Path) -> None:
         write_page(out, [tmp_path])
     assert out.read_bytes() == written
     assert list(tmp_path.iterdir()) == [out]
+
+
+def test_wrong_arguments() -> None:
+    """A single file in place of a list, and names of other files, are errors that say so."""
+    for single in ("x.tsr", Path("x.tsr"), TINY):
+        with pytest.raises(UnsupportedError, match="expected a list of files"):
+            build_page(single)  # type: ignore[arg-type] # what the test is about
+    with pytest.raises(UnsupportedError, match="names: got 1, expected one for each of 2 files"):
+        build_page([TINY, TINY], names=["x.tsr"])
 
 
 def test_modules_write_no_markup() -> None:

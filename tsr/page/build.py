@@ -19,9 +19,11 @@ from typing import TYPE_CHECKING, Any
 from tsr.atomic import AtomicFile
 from tsr.clauses import clauses
 from tsr.contents import read_all
+from tsr.errors import UnsupportedError
 from tsr.page.bundle import bundle
 from tsr.page.payloads import Payloads, reduced_record
 from tsr.page.tables import layout_tables
+from tsr.source import is_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -69,11 +71,14 @@ def build_page(
         A file cannot be read.
     FormatError
         A path leads to something else than a regular file.
+    UnsupportedError
+        `files` is a single file, or there are more or fewer `names`.
     """
+    sources = _sources(files, names)
     carried: list[dict[str, Any]] = []
     payloads = Payloads()
     left = limit
-    for index, source in enumerate(files):
+    for index, source in enumerate(sources):
         data, _, path = read_all(source, strict=True)
         name = names[index] if names is not None else path or f"file {index + 1}"
         is_whole = len(data) <= left
@@ -112,10 +117,23 @@ def write_page(
         A file cannot be read, or the page not written.
     FormatError
         A path leads to something else than a regular file.
+    UnsupportedError
+        As for `build_page`.
     """
     page = build_page(files, names=names, title=title, limit=limit).encode()
     with AtomicFile(os.fsdecode(path), size=len(page)) as out:
         out.write(page)
+
+
+def _sources(files: Iterable[Source], names: Sequence[str] | None) -> list[Source]:
+    if is_path(files) or isinstance(files, (bytes, bytearray, memoryview)):
+        raise UnsupportedError(f"files: got {type(files).__name__}, expected a list of files")
+    sources = list(files)
+    if names is not None and len(names) != len(sources):
+        raise UnsupportedError(
+            f"names: got {len(names)}, expected one for each of {len(sources)} files", given=names
+        )
+    return sources
 
 
 def _clauses() -> dict[str, Any]:

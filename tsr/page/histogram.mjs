@@ -26,7 +26,8 @@ export class Histogram {
     this.texts = counts.map((count, bin) => (
       `${text(edges[bin])} to ${text(edges[bin + 1])}: ${grouped(count)}`
     ));
-    this.whole = counts.length && `${text(edges[0])} to ${text(edges.at(-1))} in ${counts.length} ${counts.length === 1 ? 'bin' : 'bins'}`;
+    const bins = `${counts.length} ${counts.length === 1 ? 'bin' : 'bins'}`;
+    this.whole = counts.length ? `${text(edges[0])} to ${text(edges.at(-1))} in ${bins}` : 'No finite values';
     const height = logarithmic ? (count) => Math.log1p(count) : (count) => count;
     const highest = height(Math.max(...counts, 1));
     const step = WIDTH / Math.max(counts.length, 1);
@@ -44,8 +45,7 @@ export class Histogram {
   choose(bin) {
     this.bins?.[this.chosen]?.classList.remove('chosen');
     this.chosen = this.bins?.[bin] ? bin : undefined;
-    const all = this.bins?.length ? this.whole : 'No finite values';
-    const said = this.chosen === undefined ? all : this.texts[bin];
+    const said = this.chosen === undefined ? this.whole : this.texts[bin];
     this.bins?.[this.chosen]?.classList.add('chosen');
     this.label.textContent = said;
     this.drawing.setAttribute('aria-valuenow', (this.chosen ?? 0) + 1);

@@ -37,7 +37,9 @@ export class TensorView {
     this.slices.show(tensor);
     showSampling(tensor);
     this.heatmap.clear();
+    this.histogram.show({ counts: [], edges: [] });
     byId('statistics').tBodies[0].replaceChildren();
+    byId('marks').replaceChildren();
     if (!tensor.numbers) {
       this.sayNothing('The payload of this tensor does not inflate.');
       return;
