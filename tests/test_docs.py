@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import doctest
 import os
 import re
 import shutil
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from importlib import import_module
+from io import StringIO
 from pathlib import Path
 from threading import Thread
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
+from numpy.typing import NDArray
 
 import session
 import tsr
@@ -161,19 +165,68 @@ def test_installing() -> None:
             assert all(command in readme for command in commands), page
 
 
+def documented() -> list[str]:
+    """List what the reference has, by their names."""
+    text = "".join(text for page, text in PAGES.items() if page.startswith("reference/"))
+    return re.findall(r"^::: (\S+)$", text, re.MULTILINE)
+
+
 def test_every_public_name_has_its_place() -> None:
     """The reference has all that is public, once; what else it has is what these give out."""
-    text = "".join(text for page, text in PAGES.items() if page.startswith("reference/"))
-    documented = re.findall(r"^::: (\S+)$", text, re.MULTILINE)
     public = {f"tsr.{name}" for name in tsr.__all__ if name != "torch"}
     for module in (session, tsr.testing, tsr.torch, tsr.converters):
         public |= {f"{module.__name__}.{name}" for name in module.__all__}
     public.remove("tsr.converters.convert")  # it is tsr.convert
-    assert len(documented) == len(set(documented))
-    assert public <= set(documented)
-    for name in set(documented) - public:
+    names = documented()
+    assert len(names) == len(set(names))
+    assert public <= set(names)
+    for name in set(names) - public:
         module_name, _, attribute = name.rpartition(".")
         assert attribute in import_module(module_name).__all__, name
+
+
+# What works in a worker only: how-to/session.md has a worker that does the same.
+_IN_A_WORKER = "session.TechRenaissanceServer"
+
+
+def test_examples_of_the_reference(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The examples in docstrings run, where there are the files that they speak of."""
+    tensor = np.arange(4, dtype=np.float32).reshape(2, 2)
+    names = {"np": np, "tsr": tsr, "PythonSession": session.PythonSession}
+    names |= dict.fromkeys(("a", "b", "weight", "bias"), tensor) | {"layers": [tensor]}
+    finder, checker = doctest.DocTestFinder(recurse=False), doctest.OutputChecker()
+    ran = 0
+    for name in documented():
+        module, _, attribute = name.rpartition(".")
+        if module == "tsr.testing" or name == _IN_A_WORKER:  # tests/test_testing.py has those
+            continue
+        (tmp_path / name).mkdir()
+        monkeypatch.chdir(tmp_path / name)
+        prepare_files(name, tensor)
+        found = getattr(import_module(module), attribute)
+        for example in [each for test in finder.find(found, name) for each in test.examples]:
+            with redirect_stdout(StringIO()) as printed:
+                exec(compile(example.source, name, "single"), names)  # noqa: S102 - ours
+            if example.want:
+                assert checker.check_output(example.want, printed.getvalue(), 0), example.source
+            ran += 1
+    assert ran > 20
+
+
+def prepare_files(name: str, tensor: NDArray[Any]) -> None:
+    """Make the files that the examples of a function speak of."""
+    if name == "tsr.open":
+        tsr.save("model.tsr", [tensor], format="tsr4")
+    if name not in ("tsr.convert", "tsr.compare"):
+        return
+    os.mkdir("arrays")
+    for path in ("x.npy", "b.npy", "arrays/y.npy"):
+        np.save(path, tensor)
+    tsr.save("a.tsr", tensor)
+    tsr.torch.save("arrays/z.tsr", torch.from_numpy(tensor))
+    torch.save({"weight": torch.from_numpy(tensor)}, "model.pt")
+    if name == "tsr.compare":
+        tsr.convert("model.pt", "model/")
 
 
 def test_exit_codes() -> None:

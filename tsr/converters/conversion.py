@@ -180,7 +180,7 @@ def convert(
     >>> tsr.convert("model/", "model.safetensors")
     >>> tsr.convert("arrays/", "converted/", to=".npy")
     >>> tsr.convert("model.pt", "model.tsr", to="tsr4", names="model.json")
-    >>> tsr.convert("model.tsr", "model.safetensors", names="model.json")
+    >>> tsr.convert("model.tsr", "model.npz", names="model.json")
     """
     source, destination = _check_path("src", src), _check_path("dst", dst)
     names = None if names is None else _check_path("names", names)
