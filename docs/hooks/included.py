@@ -81,9 +81,10 @@ def section(text: str, anchor: str) -> str:
 def _linked(prose: str, path: str, page: str) -> str:
     def link(found: re.Match[str]) -> str:
         target = normpath(join(dirname(path), found[1]))
-        if target not in homes():
+        own = target.removeprefix("docs/") if target.startswith("docs/") else homes().get(target)
+        if own is None:
             raise ValueError(f"{path} links to {found[1]}, which has no page")
-        return f"]({relative(homes()[target], page)}{found[2] or ''})"
+        return f"]({relative(own, page)}{found[2] or ''})"
 
     def name(found: re.Match[str]) -> str:
         home = homes().get(found[1])
