@@ -12,7 +12,8 @@ import re
 import shlex
 import subprocess
 import sys
-from contextlib import redirect_stderr, redirect_stdout
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from io import BytesIO, StringIO, TextIOWrapper
 from pathlib import Path
 from typing import NamedTuple
@@ -76,8 +77,19 @@ def check_console(shell: str) -> None:
     for example in re.split(r"^\$ ", shell, flags=re.MULTILINE)[1:]:
         command, _, expected = example.partition("\n")
         is_plain = command.startswith("tsr ") and not re.search(r"[|&;<>$*(`]", command)
-        printed = _run_here(command) if is_plain else _run_in_shell(command)
+        with _no_window():
+            printed = _run_here(command) if is_plain else _run_in_shell(command)
         _compare(printed.splitlines(), expected.splitlines(), command)
+
+
+@contextmanager
+def _no_window() -> Iterator[None]:
+    # Whatever runs the tests, commands take it that nobody told how wide their output may be.
+    told = {name: os.environ.pop(name) for name in ("COLUMNS", "LINES") if name in os.environ}
+    try:
+        yield
+    finally:
+        os.environ.update(told)
 
 
 def _run_here(command: str) -> str:
