@@ -62,6 +62,7 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, **_: Any) 
     try:
         text = included.expand(markdown, uri)
         text = commands.expand(text)
+        text = vector_pages.expand(text)
         text = dumps.placeholders(text, uri)
         return clauses.link(text, uri)
     except (ValueError, OSError) as error:

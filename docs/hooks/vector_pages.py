@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 
     from docs.hooks.vectors import Vector
 
-__all__ = ["navigation", "pages"]
+__all__ = ["expand", "navigation", "pages"]
 
+DIRECTIVE = "<!-- vector pages -->"
 FOLDER = "spec/vectors"
 
 
@@ -55,6 +56,20 @@ def navigation() -> list[Any]:
             for format, title in DOCUMENTS.items()
         ),
     ]
+
+
+def expand(text: str) -> str:
+    """Put a table of the pages in the place of the directive."""
+    return text.replace(DIRECTIVE, "\n".join(_table())) if DIRECTIVE in text else text
+
+
+def _table() -> Iterator[str]:
+    yield "| format | vectors | how many |"
+    yield "|---|---|--:|"
+    for format, names in _groups().items():
+        for name, vectors in names.items():
+            place = relative(_path(format, name), f"{FOLDER}/index.md")
+            yield f"| {DOCUMENTS[format]} | [{name}]({place}) | {len(vectors)} |"
 
 
 def pages() -> Iterator[tuple[str, str]]:
