@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import subprocess
 import sys
 import tracemalloc
@@ -21,7 +22,7 @@ from numpy.typing import NDArray
 
 import tsr
 from tests.converting import AWKWARD, number_arrays
-from tests.strategies import payload_of
+from tests.strategies import files, payload_of, tsr4_files
 from tsr.comparison import Differences, compare, scanning
 from tsr.errors import FormatError, UnsupportedError
 
@@ -370,6 +371,22 @@ def test_refusals(tmp_path: Path) -> None:
         compare(one, tmp_path / "x.tsr")
     with pytest.raises(FileNotFoundError):
         compare(one, tmp_path / "y.tsr")
+
+
+@given(st.one_of(files, tsr4_files))
+def test_any_file(data: bytes) -> None:
+    """Any bytes are a file that is the same as itself, or the error that `tsr.open` raises."""
+    try:
+        with tsr.open(data) as file:
+            arrays = [*file]
+    except FormatError as error:
+        with pytest.raises(FormatError, match=re.escape(str(error))):
+            compare(data, data)
+        return
+    assert compare(data, data)
+    result = compare(data, arrays if len(arrays) > 1 else arrays[0])
+    assert result
+    assert len(result.tensors) == len(arrays)
 
 
 def test_sources(tmp_path: Path) -> None:

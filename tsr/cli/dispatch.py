@@ -3,7 +3,8 @@
 Exit codes: 0, all went well; 1, a file is invalid, or does not hold what was asked for, or a
 conversion was refused; 2, the arguments are wrong or the system refused something; 130,
 interrupted; 141, the output was closed; 143, terminated. Of several files' codes the highest
-counts. Nothing is raised but what is a bug.
+counts. Those of `tsr diff` are diff's: 1, there is a difference; 2, anything else is wrong. Nothing
+is raised but what is a bug.
 """
 
 from __future__ import annotations
