@@ -89,7 +89,7 @@ def arrays_to_summarize() -> list[NDArray[Any]]:
     """Make arrays whose statistics are easy to get wrong."""
     chance = np.random.default_rng(2)
     special = chance.standard_normal(500).astype(np.float32)
-    special[::7], special[::11], special[::13], special[::5] = np.nan, np.inf, -np.inf, 0
+    special[::7], special[::11], special[::13], special[::5] = np.nan, np.inf, -np.inf, -0.0
     return [
         special,
         (chance.standard_normal(200_000) * 1e-3 + 1e4).astype(np.float32),

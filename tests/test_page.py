@@ -99,7 +99,8 @@ def test_policy_allows_only_what_is_there() -> None:
         "form-action": "'none'",
     }
     addresses = set(re.findall(r"https?://[^\s'\"<)]*", page))
-    assert addresses == {"http://www.w3.org/2000/svg"}  # the name of a vocabulary
+    # The name of a vocabulary, and how a pointer of Git LFS begins.
+    assert addresses == {"http://www.w3.org/2000/svg", "https://git-lfs"}
 
 
 def digest(text: str) -> str:

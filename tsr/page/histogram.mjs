@@ -8,6 +8,7 @@ export class Histogram {
   /** `place` gets the drawing, `label` what is said of a bin. */
   constructor(place, label) {
     this.label = label;
+    Object.assign(this, { bins: [], texts: [], whole: '' });
     this.drawing = graphic('svg', {
       viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: 'none', class: 'histogram', tabindex: 0,
       role: 'slider', 'aria-label': 'Histogram: bin', 'aria-valuemin': 1,
@@ -15,7 +16,7 @@ export class Histogram {
     place.append(this.drawing);
     this.drawing.addEventListener('pointermove', (event) => {
       const { left, width } = this.drawing.getBoundingClientRect();
-      this.choose(Math.floor((event.clientX - left) / width * this.bins?.length));
+      this.choose(Math.floor((event.clientX - left) / width * this.bins.length));
     });
     this.drawing.addEventListener('pointerleave', () => this.choose(undefined));
     this.drawing.addEventListener('keydown', (event) => this.press(event));
@@ -43,17 +44,17 @@ export class Histogram {
   }
 
   choose(bin) {
-    this.bins?.[this.chosen]?.classList.remove('chosen');
-    this.chosen = this.bins?.[bin] ? bin : undefined;
+    this.bins[this.chosen]?.classList.remove('chosen');
+    this.chosen = this.bins[bin] ? bin : undefined;
     const said = this.chosen === undefined ? this.whole : this.texts[bin];
-    this.bins?.[this.chosen]?.classList.add('chosen');
+    this.bins[this.chosen]?.classList.add('chosen');
     this.label.textContent = said;
     this.drawing.setAttribute('aria-valuenow', (this.chosen ?? 0) + 1);
     this.drawing.setAttribute('aria-valuetext', said);
   }
 
   press(event) {
-    const last = (this.bins?.length ?? 0) - 1;
+    const last = this.bins.length - 1;
     const next = {
       ArrowRight: Math.min((this.chosen ?? -1) + 1, last), ArrowLeft: Math.max((this.chosen ?? 1) - 1, 0),
       Home: 0, End: last,
