@@ -26,12 +26,14 @@ FOLDER = "spec/vectors"
 
 @cache
 def _groups() -> dict[str, dict[str, list[Vector]]]:
-    # For each format and name of a page the vectors there, in the order of the document.
+    # For each format and name of a page the vectors there; clauses as the specification has them.
     groups: dict[str, dict[str, list[Vector]]] = {}
     for format in DOCUMENTS:
-        names = groups[format] = {}
+        found: dict[str, list[Vector]] = {}
         for vector in document(format)["vectors"]:
-            names.setdefault(_group(format, vector), []).append(vector)
+            found.setdefault(_group(format, vector), []).append(vector)
+        valid = [name for name in found if name.startswith("Valid")]
+        groups[format] = {name: found[name] for name in (*valid, *document(format)["clauses"])}
     return groups
 
 
