@@ -85,6 +85,16 @@ def test_stop() -> None:
     assert stream_digest(Endless(), "endless", stop=stop).size == 1
 
 
+def test_stream_that_has_nothing_yet() -> None:
+    """A pipe that does not block and is empty for now has no digest: it is not at its end."""
+    reader, writer = os.pipe()
+    os.set_blocking(reader, False)
+    with open(reader, "rb") as stream, open(writer, "wb", buffering=0) as other:
+        other.write(b"begin")
+        with pytest.raises(BlockingIOError):
+            stream_digest(stream, "<stdin>")
+
+
 def test_no_thread_is_left(tmp_path: Path) -> None:
     """Whoever takes no more results waits for no file: the threads are told to stop."""
     paths = [str(tmp_path / f"{number}") for number in range(3)]

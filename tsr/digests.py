@@ -7,6 +7,7 @@ raised for any other; `FormatError` and `OSError` for what cannot be read. No nu
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import re
@@ -137,12 +138,20 @@ def stream_digest(
     stop: Event | None = None,
     piece: int = _PIECE,
 ) -> Digest:
-    """Read a stream to its end, or until `stop` is set."""
+    """Read a stream to its end, or until `stop` is set.
+
+    Raises
+    ------
+    BlockingIOError
+        It has nothing to give right now: what comes later would be left out.
+    """
     found = hashlib.sha256()
     buffer = memoryview(bytearray(piece))
     size = 0
     while not (stop is not None and stop.is_set()):
         count = stream.readinto(buffer)
+        if count is None:  # not the end, though nothing is there yet
+            raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN), path)
         if not count:
             break
         found.update(buffer[:count])
