@@ -108,3 +108,11 @@ def test_refused(array: NDArray[Any]) -> None:
     """What is no matrix of real numbers is refused."""
     with pytest.raises(tsr.UnsupportedError, match=r"got .*, expected"):
         draw(array, 2, 2)
+
+
+@pytest.mark.parametrize("given", [{"rows": 0}, {"columns": -1}, {"limit": 0}])
+def test_numbers_that_allow_nothing(given: dict[str, Any]) -> None:
+    """A picture has a row and a column at least, and looks at an element."""
+    [(name, value)] = given.items()
+    with pytest.raises(tsr.UnsupportedError, match=f"^{name}: got {value}, expected 1 or more$"):
+        draw(np.zeros((3, 4)), **{"rows": 2, "columns": 2, **given})

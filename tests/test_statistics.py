@@ -84,6 +84,7 @@ def test_mean_and_deviation(array: NDArray[Any]) -> None:
 @example(np.array([-1.7e308, 1.7e308, 3.0]), 3)
 @example(np.array([0.0, 5e-324]), 8)
 @example(np.array([1.0, np.nextafter(1.0, 2.0)]), 8)
+@example(np.array([0, 2**64 - 1], np.uint64), 1)
 def test_histogram(array: NDArray[Any], bins: int) -> None:
     """Each finite element is in the bin that the edges say."""
     found = summarize(array, bins=bins)

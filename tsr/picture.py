@@ -15,7 +15,7 @@ import numpy as np
 
 from tsr.errors import UnsupportedError
 from tsr.sampling import BLOCK, FAULT_BYTES, RUN_BYTES, Pages, spread, within
-from tsr.statistics import check_numbers, numbers_of
+from tsr.statistics import check_numbers, check_positive, numbers_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -97,12 +97,14 @@ def draw(
     Raises
     ------
     UnsupportedError
-        The matrix is none, or its elements are no real numbers.
+        The matrix is none, or its elements are no real numbers, or `rows`, `columns` or `limit`
+        is less than 1.
     """
     matrix = np.asarray(matrix)
     if matrix.ndim != 2:
         raise UnsupportedError(f"matrix: got rank {matrix.ndim}, expected 2", given=matrix.shape)
     check_numbers(matrix)
+    check_positive(rows=rows, columns=columns, limit=limit)
     if abs(matrix.strides[0]) < abs(matrix.strides[1]):  # as it lies in memory
         return draw(matrix.T, columns, rows, limit=limit, dtype=dtype).transposed
     row_edges = _edges(matrix.shape[0], rows)

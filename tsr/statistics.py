@@ -21,7 +21,14 @@ from tsr.sampling import blocks, sample
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["BINS", "Statistics", "check_numbers", "numbers_of", "summarize"]
+__all__ = [
+    "BINS",
+    "Statistics",
+    "check_numbers",
+    "check_positive",
+    "numbers_of",
+    "summarize",
+]
 
 # Bins of a histogram, where nothing else is asked for.
 BINS = 64
@@ -121,9 +128,7 @@ def summarize(
     """
     array = np.asarray(array)
     check_numbers(array)
-    for name, value in (("limit", limit), ("bins", bins)):
-        if value is not None and value < 1:
-            raise UnsupportedError(f"{name}: got {value}, expected 1 or more", given=value)
+    check_positive(limit=limit, bins=bins)
     looked_at = array
     if limit is not None and array.size > limit:
         looked_at = sample(array, limit)
@@ -149,6 +154,13 @@ def check_numbers(array: NDArray[Any]) -> None:
             f"dtype: got {array.dtype}, expected bool, integer or real floating point",
             given=array.dtype,
         )
+
+
+def check_positive(**given: int | None) -> None:
+    """Refuse a number that allows nothing, by `UnsupportedError`."""
+    for name, value in given.items():
+        if value is not None and value < 1:
+            raise UnsupportedError(f"{name}: got {value}, expected 1 or more", given=value)
 
 
 def numbers_of(block: NDArray[Any], dtype: str | None = None) -> NDArray[Any]:
@@ -217,8 +229,11 @@ def _of_integers(array: NDArray[Any], census: _Census, bins: int) -> _Distributi
         numbers = numbers_of(block)
         wide = numbers.astype(np.uint64 if numbers.dtype.kind == "u" else np.int64)
         above_low = wide.view(np.uint64) - np.uint64(low % 2**64)
-        places = (above_low // np.uint64(width)).astype(np.intp)
-        counts += np.bincount(places, minlength=len(counts))
+        if len(counts) == 1:  # its width can be beyond 64 bits
+            counts += numbers.size
+        else:
+            places = (above_low // np.uint64(width)).astype(np.intp)
+            counts += np.bincount(places, minlength=len(counts))
         halves = above_low >> np.uint64(32), above_low & np.uint64(2**32 - 1)
         total += (int(halves[0].sum()) << 32) + int(halves[1].sum())
         moments.add(above_low.astype(np.float64))
