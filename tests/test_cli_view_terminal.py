@@ -201,3 +201,13 @@ def test_scales() -> None:
     assert Scale(2.0, 2.0, False).places(np.array([1.0, 2.0, 3.0])).tolist() == [0.0, 0.5, 1.0]
     outlying = np.concatenate([np.linspace(0, 1, 99), [1e6]])
     assert make_scale(outlying, None, True) == pytest.approx((0.02, 0.99, False), abs=0.02)
+
+
+def test_places_of_the_smallest_numbers() -> None:
+    """Numbers that have no half have their places, too; what is beyond the scale is at its end."""
+    smallest = np.array([0.0, 5e-324, 1e-323])
+    scale = make_scale(smallest, None, False)
+    assert scale is not None
+    assert scale.places(smallest).tolist() == [0.0, 0.5, 1.0]
+    with np.errstate(all="raise"):
+        assert Scale(-1.7e308, -1.6e308, False).places(np.array([1.7e308])).tolist() == [1.0]

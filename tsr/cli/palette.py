@@ -7,6 +7,7 @@ of the scales comes near to.
 
 from __future__ import annotations
 
+from math import isfinite
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -58,9 +59,10 @@ class Scale(NamedTuple):
         if self.low == self.high:  # an only number is in the middle
             below = np.where(numbers < self.low, 0.0, 0.5)
             return np.where(numbers > self.high, 1.0, below)
-        # Halves, for the difference of two numbers can be beyond float64.
-        reach = self.high / 2 - self.low / 2
-        found: NDArray[np.float64] = np.clip((numbers / 2 - self.low / 2) / reach, 0.0, 1.0)
+        # Of halves, where the difference is beyond float64; but the smallest numbers have none.
+        share = 1.0 if isfinite(self.high - self.low) else 0.5
+        low, high = self.low * share, self.high * share
+        found: NDArray[np.float64] = (np.clip(numbers * share, low, high) - low) / (high - low)
         return found
 
 
