@@ -27,7 +27,7 @@ from tests.reading import reference as read_by_construct
 from tsr import FormatError, TSRError, UnsupportedError
 from tsr import schema as declarations
 from tsr.cli.hexdump import hexdump
-from tsr.repairing import changed, mend
+from tsr.diagnosis.repairing import changed, mend
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence

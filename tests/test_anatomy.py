@@ -1,4 +1,4 @@
-"""`tsr.anatomy`: the parts of files of both formats, whole and broken, and their order."""
+"""`tsr.diagnosis.anatomy`: the parts of files, whole and broken, and their order."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 import tsr
 from spec.conformance.vectors import cases
 from tests.containers import entry_at, patched
-from tsr.anatomy import Part, dissect, entries_of, format_of
+from tsr.diagnosis.anatomy import Part, dissect, entries_of, format_of
 from tsr.testing import files
 
 X = np.arange(6, dtype=np.float32).reshape(2, 3)
@@ -177,6 +177,8 @@ def test_formats_and_entries() -> None:
 
 @given(data=ANY, chosen=st.none() | st.sets(st.integers(0, 4)), known=st.none() | st.integers(0))
 @example(data=b"", chosen=None, known=None)
+@example(data=b"TSR!\0", chosen=None, known=4)
+@example(data=b"TSR4" + bytes(60), chosen=None, known=4)
 def test_parts_cover_any_file(data: bytes, chosen: set[int] | None, known: int | None) -> None:
     """The parts of any bytes are in order and cover them all, however much of them is known."""
     assert_covered(list(dissect(data[:known], len(data), chosen)), len(data))

@@ -1,4 +1,4 @@
-"""`tsr.clauses`: the sentences are those of the specifications, and each has what mends it."""
+"""`tsr.diagnosis.clauses`: the sentences of the specifications, and what mends what breaks them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import tsr
-from tsr.clauses import Clause, clause, clauses
+from tsr.diagnosis.clauses import Clause, clause, clauses
 
 SPEC = Path(__file__).parents[1] / "spec"
 DOCUMENTS = ("tsr-v1.md", "tsr4.md")
@@ -63,7 +63,7 @@ def test_no_such_clause() -> None:
 
 def test_file_is_plain_json() -> None:
     """Readers in other languages find an object with a sentence and a mend for each id."""
-    path = Path(tsr.__file__).with_name("clauses.json")
+    path = Path(tsr.__file__).with_name("diagnosis") / "clauses.json"
     loaded = json.loads(path.read_bytes())
     assert list(loaded) == list(clauses())
     assert all(set(texts) == {"sentence", "mend"} for texts in loaded.values())

@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 import tsr
-from tsr.cli.slices import as_text, first_matrix, for_numpy, parse_slice, resolve, shape_of
+from tsr.cli.viewing.slices import as_text, first_matrix, for_numpy, parse_slice, resolve, shape_of
 
 SHAPES = st.lists(st.integers(0, 5), max_size=5).map(tuple)
 LIMITS = st.none() | st.integers(-7, 7)

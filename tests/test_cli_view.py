@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 import tsr
 from tsr.cli import main, view
-from tsr.cli.palette import RAMP
+from tsr.cli.viewing.palette import RAMP
 
 MARKED = np.array([[0, 1, np.nan, 3], [np.inf, -np.inf, 8, 9], [2, 2, 2, 2]], np.float32)
 
@@ -312,7 +312,7 @@ def test_large_tensor_is_not_verified(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Of a large tensor a sample is looked at, so its checksum says nothing, unless `--exact`."""
-    from tsr.cli import look
+    from tsr.cli.viewing import look
 
     several()
     data = bytearray(Path("m.tsr").read_bytes())

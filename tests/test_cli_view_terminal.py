@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 import tsr
 from tsr.cli import main
-from tsr.cli.palette import ABOVE, BELOW, NAN, Scale, colors, make_scale
+from tsr.cli.viewing.palette import ABOVE, BELOW, NAN, Scale, colors, make_scale
 
 pty = pytest.importorskip("pty", reason="needs pseudo-terminals")
 fcntl = pytest.importorskip("fcntl", reason="sets the size of a window")

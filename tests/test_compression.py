@@ -154,7 +154,7 @@ def test_an_error_stops_the_threads() -> None:
     assert threading.active_count() == before
     unfinished = in_order(str, range(100), 3)
     next(unfinished)
-    unfinished.close()  # type: ignore[attr-defined]
+    unfinished.close()
     assert threading.active_count() == before
 
 

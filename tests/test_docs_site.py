@@ -16,8 +16,8 @@ import pytest
 
 from tests.documents import ROOT
 from tests.vectors import Vectors, file_of
-from tsr.clauses import clauses
 from tsr.cli.dispatch import COMMANDS
+from tsr.diagnosis.clauses import clauses
 
 pytest.importorskip("mkdocs", reason="mkdocs is not installed: the extra docs")
 
@@ -90,7 +90,7 @@ def test_pages_are_of_a_size_to_read(site: Path) -> None:
 
 
 def test_every_clause_has_an_anchor(site: Path) -> None:
-    """The place that `tsr.clauses` gives for a clause is there in the site."""
+    """The place that `tsr.diagnosis.clauses` gives for a clause is there in the site."""
     for clause in clauses().values():
         path, anchor = clause.location.replace(".md", ".html").split("#")
         assert anchor in ids_of(site / path), clause.id

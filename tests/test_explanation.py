@@ -15,7 +15,7 @@ import tsr
 from spec.conformance.vectors import cases
 from tests.containers import entry_at, patched, resealed
 from tests.reading import Dribble, pipe
-from tsr.explanation import Explanation
+from tsr.diagnosis.explanation import Explanation
 from tsr.testing import files
 
 X = np.arange(6, dtype=np.float32).reshape(2, 3)

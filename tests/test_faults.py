@@ -1,4 +1,4 @@
-"""`tsr.faults`: the bytes that are wrong and the right ones, for every invalid vector there is."""
+"""`tsr.diagnosis.faults`: the wrong bytes and the right ones, of every invalid vector."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 import tsr
 from spec.conformance.vectors import Case, cases
 from tests.containers import entry_at
-from tsr.faults import Fault, Mark
+from tsr.diagnosis.faults import Fault, Mark
 
 SPEC = Path(__file__).parents[1] / "spec"
 

@@ -1,10 +1,10 @@
-"""`tsr.fields`: names, places and numbers of fields are those of the layouts."""
+"""`tsr.diagnosis.fields`: names, places and numbers of fields are those of the layouts."""
 
 from __future__ import annotations
 
 import pytest
 
-from tsr.fields import Field, field_of, fields_of
+from tsr.diagnosis.fields import Field, field_of, fields_of
 from tsr.layout import TSR4_ENTRY_OFFSETS, TSR4_OFFSETS, V1_OFFSETS
 
 

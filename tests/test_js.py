@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 import tsr
 from spec.conformance.vectors import cases
+from tsr.diagnosis.resemblance import resemblance
 from tsr.page.tables import layout_tables
-from tsr.resemblance import resemblance
-from tsr.statistics import summarize
+from tsr.viewing.statistics import summarize
 
 ROOT = Path(__file__).parents[1]
 
@@ -106,7 +106,7 @@ def arrays_to_summarize() -> list[NDArray[Any]]:
 
 
 def test_statistics_are_those_of_the_package() -> None:
-    """What the page finds in numbers is what `tsr.statistics` does, histograms included."""
+    """What the page finds in numbers is what `tsr.viewing.statistics` does, histograms included."""
     arrays = arrays_to_summarize()
     found = node(SUMMARIES, [[array.dtype.name, array.tobytes().hex()] for array in arrays])
     names = {

@@ -1,4 +1,4 @@
-"""`tsr.meanings`: numbers in words, and in as few digits as tell them apart."""
+"""`tsr.diagnosis.meanings`: numbers in words, and in as few digits as tell them apart."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from numpy.typing import NDArray
 
+from tsr.diagnosis.meanings import count_of, numbers_of
 from tsr.dtypes import TSR4_TYPES, element_type
-from tsr.meanings import count_of, numbers_of
 from tsr.testing import arrays
 
 

@@ -16,7 +16,7 @@ import pytest
 
 import tsr
 from tests.vectors import Vectors, file_of
-from tsr.clauses import clauses
+from tsr.diagnosis.clauses import clauses
 from tsr.errors import FormatError, UnsupportedError
 from tsr.layout import TSR4_ENTRY_SIZE, TSR4_HEADER_SIZE, V1_HEADER_SIZE
 from tsr.page import build_page, write_page

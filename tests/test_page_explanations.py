@@ -10,8 +10,8 @@ import pytest
 
 import tsr
 from spec.conformance.vectors import Case, cases
-from tsr.clauses import clause
 from tsr.contents import read_layout
+from tsr.diagnosis.clauses import clause
 from tsr.layout import TSR4_ENTRY_OFFSETS, TSR4_ENTRY_SIZE, TSR4_OFFSETS, V1_OFFSETS
 
 pytest.importorskip("playwright", reason="playwright, which the extra test has, is not installed")

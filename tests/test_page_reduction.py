@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 import tsr
 from tsr.page.reduction import GRID_MAX, SAMPLES_BYTES, reduce
-from tsr.statistics import summarize
+from tsr.viewing.statistics import summarize
 
 needs_browser = pytest.mark.skipif(
     shutil.which("chromium") is None, reason="chromium is not installed"

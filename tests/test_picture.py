@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 import tsr
-from tsr.picture import Picture, draw
-from tsr.sampling import BLOCK
 from tsr.testing import arrays
+from tsr.viewing.picture import Picture, draw
+from tsr.viewing.sampling import BLOCK
 
 SIDES = st.tuples(st.integers(1, 12), st.integers(1, 12))
 DTYPES = ("?", "i1", "u2", "i4", "i8", "u8", "f2", "f4", "f8")

@@ -45,7 +45,7 @@ def test_unknown_names() -> None:
 def test_functions_stay_functions() -> None:
     """Importing the modules behind them in any order leaves these functions callable."""
     script = (
-        "import tsr.converters.registry, tsr.repairing, tsr.explanation, tsr; "
+        "import tsr.converters.registry, tsr.diagnosis.repairing, tsr.diagnosis.explanation, tsr; "
         "assert callable(tsr.convert) and callable(tsr.repair) and callable(tsr.explain)"
     )
     subprocess.run([sys.executable, "-c", script], check=True)

@@ -17,8 +17,8 @@ import tsr
 from spec.conformance.vectors import cases
 from tests.containers import entry_at, patched, resealed
 from tests.reading import Dribble, pipe, tensors_of
-from tsr.mending import CHANGES_MAX
-from tsr.repairing import Repair
+from tsr.diagnosis.mending import CHANGES_MAX
+from tsr.diagnosis.repairing import Repair
 from tsr.testing import files
 
 X = np.arange(6, dtype=np.float32).reshape(2, 3)

@@ -1,4 +1,4 @@
-"""`tsr.resemblance`: what files look like that are no TSR files, and what to do about them."""
+"""`tsr.diagnosis.resemblance`: what files look like that are no TSR files."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tsr.resemblance import Resemblance, resemblance
+from tsr.diagnosis.resemblance import Resemblance, resemblance
 
 X = np.arange(6, dtype=np.float32)
 

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 import tsr
-from tsr.sampling import BLOCK
-from tsr.statistics import Statistics, summarize
 from tsr.testing import arrays, shapes
+from tsr.viewing.sampling import BLOCK
+from tsr.viewing.statistics import Statistics, summarize
 
 DTYPES = ("?", "i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8", "f2", "f4", "f8")
 ANY = arrays(dtypes=DTYPES, shapes=shapes(max_side=7))

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from tsr.container import TensorInfo
     from tsr.converters import convert
     from tsr.cpp import get_cmake_dir, get_include
+    from tsr.diagnosis import explain, repair
     from tsr.errors import (
         ClosedFileError,
         ConversionError,
@@ -28,11 +29,9 @@ if TYPE_CHECKING:
         TSRError,
         UnsupportedError,
     )
-    from tsr.explanation import explain
     from tsr.header import Header, build_header, parse_header
     from tsr.memmap import open_memmap
     from tsr.reader import load, loads
-    from tsr.repairing import repair
     from tsr.source import read_header
     from tsr.tensor_file import TensorFile, open
     from tsr.tensor_writer import TensorWriter, create
@@ -81,8 +80,7 @@ _MODULES = {
     "header": ("Header", "build_header", "parse_header"),
     "source": ("read_header",),
     "validation": ("validate",),
-    "explanation": ("explain",),
-    "repairing": ("repair",),
+    "diagnosis": ("explain", "repair"),
     "container": ("TensorInfo",),
     "tensor_file": ("TensorFile", "open"),
     "tensor_writer": ("TensorWriter", "create"),

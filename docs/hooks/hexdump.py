@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from tsr.anatomy import Part
+    from tsr.diagnosis.anatomy import Part
 
 __all__ = ["render"]
 

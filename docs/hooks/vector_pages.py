@@ -11,7 +11,7 @@ from docs.hooks.clauses import anchor_of, page_of
 from docs.hooks.dumps import directive
 from docs.hooks.prose import relative
 from docs.hooks.vectors import DOCUMENTS, document
-from tsr.clauses import clause
+from tsr.diagnosis.clauses import clause
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -14,16 +14,16 @@ from tsr.cli.output import encodable, finding_object, plain, print_json, printab
 from tsr.cli.progress import progress_bar
 from tsr.cli.repair import repair_command
 from tsr.cli.report import INVALID, Report
-from tsr.explanation import explain
-from tsr.meanings import count_of
+from tsr.diagnosis.explanation import explain
+from tsr.diagnosis.meanings import count_of
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
     from collections.abc import Container, Iterator
 
     from tsr.cli.hexdump import Line
-    from tsr.explanation import Explanation
-    from tsr.faults import Fault
+    from tsr.diagnosis.explanation import Explanation
+    from tsr.diagnosis.faults import Fault
 
 __all__ = ["parser", "run"]
 

@@ -14,14 +14,14 @@ from itertools import groupby, takewhile
 from typing import TYPE_CHECKING, NamedTuple
 
 from tsr.cli.output import printable
-from tsr.meanings import count_of, numbers_of
+from tsr.diagnosis.meanings import count_of, numbers_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from tsr.anatomy import Part
-    from tsr.explanation import Explanation
-    from tsr.faults import Fault
+    from tsr.diagnosis.anatomy import Part
+    from tsr.diagnosis.explanation import Explanation
+    from tsr.diagnosis.faults import Fault
 
     # Pieces of text, and what is to be seen of each: a style of `tsr.cli.color`, or "wrong".
     Line = list[tuple[str, str]]

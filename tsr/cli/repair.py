@@ -10,17 +10,17 @@ from tsr.cli.color import paint
 from tsr.cli.inputs import STDIN, label, opened
 from tsr.cli.output import finding_object, print_json, printable
 from tsr.cli.report import INVALID, Report
-from tsr.meanings import count_of
-from tsr.repairing import free_path, mend, write
+from tsr.diagnosis.meanings import count_of
+from tsr.diagnosis.repairing import free_path, mend, write
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
     from collections.abc import Iterator, Sequence
 
+    from tsr.diagnosis.explanation import Explanation
+    from tsr.diagnosis.mending import Change
+    from tsr.diagnosis.repairing import Repair
     from tsr.errors import FormatError
-    from tsr.explanation import Explanation
-    from tsr.mending import Change
-    from tsr.repairing import Repair
 
 __all__ = ["parser", "repair_command", "run"]
 

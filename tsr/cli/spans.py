@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.style import Style
 
-    from tsr.cli.palette import Color
+    from tsr.cli.viewing.palette import Color
 
 __all__ = ["Line", "Span", "can_print", "color_console", "length", "write"]
 

@@ -13,14 +13,14 @@ from tsr.cli.inputs import expand, label, opened
 from tsr.cli.output import print_json, printable
 from tsr.cli.progress import progress_bar
 from tsr.cli.report import Report
-from tsr.cli.slices import parse_slice
+from tsr.cli.viewing.slices import parse_slice
 from tsr.errors import ConversionError, UnsupportedError
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
     from collections.abc import Iterator, Sequence
 
-    from tsr.cli.look import Look
+    from tsr.cli.viewing.look import Look
     from tsr.converters.reading import NamedTensor, Reading
 
 __all__ = ["parser", "run"]
@@ -114,8 +114,8 @@ def run(options: Namespace) -> int:
     if options.json:
         print_json(_as_object(*one) for one in seen)
         return report.code
-    from tsr.cli.listing import row
-    from tsr.cli.screen import show, show_table
+    from tsr.cli.viewing.listing import row
+    from tsr.cli.viewing.screen import show, show_table
 
     rows = []
     for path, reading, one, in_table in seen:
@@ -204,8 +204,8 @@ def _look(
     path: str, reading: Reading, tensor: NamedTensor, in_table: bool, options: Namespace,
     report: Report,
 ) -> Look | None:  # fmt: skip
-    from tsr.cli.look import look
-    from tsr.cli.screen import bins
+    from tsr.cli.viewing.look import look
+    from tsr.cli.viewing.screen import bins
 
     limit = LIMIT_IN_TABLE if in_table else LIMIT
     with report.blame(f"{label(path)}: {tensor.name}" if tensor.name else path):

@@ -7,7 +7,7 @@ import { resemblance } from './resemblance.mjs';
  * Explain a FormatError of a file.
  *
  * `bytes` may be only the first ones of `size`. Gives `clause`, `sentence` and `mend` (from
- * `clauses`, the contents of tsr/clauses.json), `field`, `offset`, `found` and `expected`, `looksLike`
+ * `clauses`, the contents of tsr/diagnosis/clauses.json), `field`, `offset`, `found` and `expected`, `looksLike`
  * where the file is no TSR, and `wrong`: `offset` and `size` of the bytes that are wrong, and how many
  * are `missing` behind them. Numbers are numbers.
  */

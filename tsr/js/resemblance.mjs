@@ -1,4 +1,4 @@
-// The first bytes of a file that is no TSR -> what it looks like, in the words of tsr/resemblance.py.
+// The first bytes of a file that is no TSR -> what it looks like, in the words of tsr/diagnosis/resemblance.py.
 
 const LOOKED_AT = 4096;
 const SAFETENSORS_MAX = 100_000_000n; // bytes of the longest header that safetensors reads

@@ -17,8 +17,8 @@ from string import Template
 from typing import TYPE_CHECKING, Any
 
 from tsr.atomic import AtomicFile
-from tsr.clauses import clauses
 from tsr.contents import read_all
+from tsr.diagnosis.clauses import clauses
 from tsr.errors import UnsupportedError
 from tsr.page.bundle import bundle
 from tsr.page.payloads import Payloads, reduced_record

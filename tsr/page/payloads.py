@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tsr.errors import FormatError
     from tsr.page.reduction import Grid
-    from tsr.statistics import Statistics
+    from tsr.viewing.statistics import Statistics
 
 __all__ = ["Payloads", "reduced_record"]
 

@@ -1,8 +1,9 @@
 """A file that is too large for a page -> what the page carries of it: samples and statistics.
 
 Of each tensor every so manieth row and column, of the first of the matrices that its last two axes
-make up, and the statistics that `tsr.statistics` finds. Header and directory are carried whole. A
-file that breaks a clause gives the first such `FormatError` as well. Raises nothing of its own.
+make up, and the statistics that `tsr.viewing.statistics` finds. Header and directory are carried
+whole. A file that breaks a clause gives the first such `FormatError` as well. Raises nothing of its
+own.
 """
 
 from __future__ import annotations
@@ -16,9 +17,9 @@ from tsr.contents import Contents, Layout, decode_layout
 from tsr.errors import FormatError
 from tsr.header import raise_error
 from tsr.layout import TSR4_ENTRY_SIZE, TSR4_HEADER_SIZE, V1_HEADER_SIZE
-from tsr.sampling import sample
-from tsr.statistics import Statistics, summarize
 from tsr.tensor_file import TensorFile
+from tsr.viewing.sampling import sample
+from tsr.viewing.statistics import Statistics, summarize
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

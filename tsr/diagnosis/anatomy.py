@@ -16,8 +16,15 @@ from struct import Struct
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tsr.container import directory_end, next_start
+from tsr.diagnosis.fields import fields_of
+from tsr.diagnosis.meanings import (
+    count_of,
+    meaning_of_payload,
+    meanings_of_entry,
+    meanings_of_tsr4,
+    meanings_of_v1,
+)
 from tsr.dtypes import TSR4_BY_CODE, V1_BY_CODE
-from tsr.fields import fields_of
 from tsr.layout import (
     TSR4_ENTRY,
     TSR4_ENTRY_SIZE,
@@ -31,18 +38,11 @@ from tsr.layout import (
     V1_MAGIC,
     V1_RANK_MAX,
 )
-from tsr.meanings import (
-    count_of,
-    meaning_of_payload,
-    meanings_of_entry,
-    meanings_of_tsr4,
-    meanings_of_v1,
-)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterator
 
-    from tsr.fields import Value
+    from tsr.diagnosis.fields import Value
 
 __all__ = ["Part", "dissect", "entries_of", "format_of"]
 
@@ -133,11 +133,10 @@ def _read(
 
 
 def _dissect_v1(data: Any, size: int) -> Iterator[Part]:
-    yield from _read("TSR v1", data, min(size, len(data)), meanings_of_v1)
-    if size <= V1_HEADER_SIZE:
-        return
-    if len(data) < V1_HEADER_SIZE:
-        yield Part("bytes", len(data), size - len(data), None, "not looked at")
+    known = min(size, len(data))
+    yield from _read("TSR v1", data, known, meanings_of_v1)
+    if known < V1_HEADER_SIZE:
+        yield Part("bytes", known, size - known, None, "not looked at")
         return
     _, _, _, _, code, ndim, *dims, _, _, _ = V1_HEADER.unpack_from(data)
     element = V1_BY_CODE.get(code)
@@ -160,8 +159,6 @@ def _dissect_v1(data: Any, size: int) -> Iterator[Part]:
 def _dissect_tsr4(data: Any, size: int, chosen: Container[int] | None) -> Iterator[Part]:
     known = min(size, len(data))
     yield from _read("TSR4", data, known, meanings_of_tsr4)
-    if size <= TSR4_HEADER_SIZE:
-        return
     if known < TSR4_HEADER_SIZE:
         yield Part("bytes", known, size - known, None, "not looked at")
         return

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tsr.statistics import Statistics
+    from tsr.viewing.statistics import Statistics
 
 __all__ = ["EIGHTHS", "SPARKS", "bars", "number", "percent", "short", "sparkline", "table"]
 

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tsr.atomic import AtomicFile
 from tsr.contents import read_all
+from tsr.diagnosis.mending import Change, Editor, mend_contents, mend_head
 from tsr.errors import FormatError, UnsupportedError
-from tsr.mending import Change, Editor, mend_contents, mend_head
 from tsr.source import is_path
 from tsr.streams import CHUNK, check_binary, is_stream, plain_descriptor, read_upto, stream_name
 

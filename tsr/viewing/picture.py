@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tsr.errors import UnsupportedError
-from tsr.sampling import BLOCK, FAULT_BYTES, RUN_BYTES, Pages, spread, within
-from tsr.statistics import check_numbers, check_positive, numbers_of
+from tsr.viewing.sampling import BLOCK, FAULT_BYTES, RUN_BYTES, Pages, spread, within
+from tsr.viewing.statistics import check_numbers, check_positive, numbers_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -82,13 +82,13 @@ def draw(
     Parameters
     ----------
     matrix : ndarray
-        Of rank 2, with elements that `tsr.statistics.summarize` takes.
+        Of rank 2, with elements that `tsr.viewing.statistics.summarize` takes.
     rows, columns : int
         The most that the picture has; it has none that would be empty.
     limit : int, optional
         Look at about so many elements, but at least one of each cell. By default at all.
     dtype : str, optional
-        As for `tsr.statistics.summarize`.
+        As for `tsr.viewing.statistics.summarize`.
 
     Returns
     -------

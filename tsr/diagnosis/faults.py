@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from tsr.clauses import Clause, clause
-from tsr.fields import Field, field_of
+from tsr.diagnosis.clauses import Clause, clause
+from tsr.diagnosis.fields import Field, field_of
 from tsr.layout import TSR4_ALIGNMENT
 
 if TYPE_CHECKING:

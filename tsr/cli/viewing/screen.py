@@ -9,23 +9,23 @@ import shutil
 import sys
 from typing import TYPE_CHECKING
 
-from tsr.cli import slices
-from tsr.cli.charts import EIGHTHS, bars, table
-from tsr.cli.heatmap import HALF, Medium, fit, heatmap, label_width, legend
 from tsr.cli.inputs import label
-from tsr.cli.listing import listing
 from tsr.cli.output import printable
-from tsr.cli.palette import BARS, make_scale
 from tsr.cli.spans import Span, can_print, length, write
+from tsr.cli.viewing import slices
+from tsr.cli.viewing.charts import EIGHTHS, bars, table
+from tsr.cli.viewing.heatmap import HALF, Medium, fit, heatmap, label_width, legend
+from tsr.cli.viewing.listing import listing
+from tsr.cli.viewing.palette import BARS, make_scale
 
 if TYPE_CHECKING:
     from argparse import Namespace
 
     from rich.console import Console
 
-    from tsr.cli.listing import Row
-    from tsr.cli.look import Look
     from tsr.cli.spans import Line
+    from tsr.cli.viewing.listing import Row
+    from tsr.cli.viewing.look import Look
     from tsr.converters.reading import Reading
 
 __all__ = ["bins", "show", "show_table"]

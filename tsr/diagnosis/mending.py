@@ -9,11 +9,11 @@ from __future__ import annotations
 from math import prod
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tsr.anatomy import entries_of, format_of
 from tsr.container import data_start, directory_end, header_checksum, next_start
 from tsr.contents import Contents
+from tsr.diagnosis.anatomy import entries_of, format_of
+from tsr.diagnosis.fields import field_of
 from tsr.dtypes import TSR4_BY_CODE, V1_BY_CODE
-from tsr.fields import field_of
 from tsr.layout import (
     TSR4_ENTRY,
     TSR4_ENTRY_SIZE,

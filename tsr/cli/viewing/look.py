@@ -11,19 +11,19 @@ from dataclasses import dataclass
 from math import prod
 from typing import TYPE_CHECKING, Any
 
-from tsr.cli import slices
+from tsr.cli.viewing import slices
 from tsr.converters.tensor import BITS
-from tsr.picture import draw
-from tsr.statistics import numbers_of, summarize
 from tsr.tensor_file import open as open_tsr
+from tsr.viewing.picture import draw
+from tsr.viewing.statistics import numbers_of, summarize
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from tsr.cli.slices import Given, Index
+    from tsr.cli.viewing.slices import Given, Index
     from tsr.converters.reading import NamedTensor, Reading
-    from tsr.picture import Picture
-    from tsr.statistics import Statistics
+    from tsr.viewing.picture import Picture
+    from tsr.viewing.statistics import Statistics
 
 __all__ = ["Look", "look"]
 
@@ -68,7 +68,7 @@ class Look:
         return prod(slices.shape_of(self.selected)[:-2])
 
     def picture(self, rows: int, columns: int) -> Picture:
-        """Draw the matrix, as `tsr.picture.draw` does."""
+        """Draw the matrix, as `tsr.viewing.picture.draw` does."""
         matrix = self.values.reshape(1, -1) if self.values.ndim < 2 else self.values
         return draw(matrix, rows, columns, limit=self.limit, dtype=_lacking(self.tensor))
 
@@ -127,7 +127,7 @@ def look(
     given : Given
         What was given as the slice: ``()`` for all.
     bins, limit : int
-        As for `tsr.statistics.summarize`.
+        As for `tsr.viewing.statistics.summarize`.
     strict : bool, default True
         As for `tsr.open`.
     """

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeAlias
 
-from tsr.cli.charts import SPARKS, short, sparkline
 from tsr.cli.output import printable
-from tsr.cli.palette import BARS, NAN
 from tsr.cli.spans import Span, can_print
+from tsr.cli.viewing.charts import SPARKS, short, sparkline
+from tsr.cli.viewing.palette import BARS, NAN
 
 if TYPE_CHECKING:
     from tsr.cli.spans import Line
-    from tsr.statistics import Statistics
+    from tsr.viewing.statistics import Statistics
 
 __all__ = ["Row", "listing", "row"]
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from tsr.casting import widen
 from tsr.errors import UnsupportedError
-from tsr.sampling import blocks, sample
+from tsr.viewing.sampling import blocks, sample
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -99,8 +99,8 @@ def summarize(
         bool, integer or real floating point, of any size, layout and byte order. Numbers of a
         long double are taken as float64, of which those beyond its range are infinite.
     limit : int, optional
-        Look at this many elements at most, spread evenly over the array: see `tsr.sampling`.
-        By default at all.
+        Look at this many elements at most, spread evenly over the array, as
+        `tsr.viewing.sampling` says. By default at all.
     bins : int, default 64
         The most bins of the histogram.
     dtype : str, optional
@@ -119,7 +119,7 @@ def summarize(
     Examples
     --------
     >>> import numpy as np
-    >>> from tsr.statistics import summarize
+    >>> from tsr.viewing.statistics import summarize
     >>> found = summarize(np.array([1.0, 2.0, np.nan, np.inf, 3.0], np.float32), bins=2)
     >>> found.minimum, found.maximum, found.mean, found.nans, found.positive_infinities
     (1.0, 3.0, 2.0, 1, 1)

@@ -11,14 +11,14 @@ import zlib
 from bisect import bisect_left
 from typing import TYPE_CHECKING, Any
 
-from tsr.anatomy import dissect, entries_of, format_of
 from tsr.contents import read_all
+from tsr.diagnosis.anatomy import dissect, entries_of, format_of
+from tsr.diagnosis.faults import Fault, fault_of
+from tsr.diagnosis.fields import field_of
+from tsr.diagnosis.resemblance import LOOKED_AT, Resemblance, resemblance
 from tsr.dtypes import TSR4_BY_CODE, V1_BY_CODE
 from tsr.errors import FormatError
-from tsr.faults import Fault, fault_of
-from tsr.fields import field_of
 from tsr.layout import TSR4_ZLIB
-from tsr.resemblance import LOOKED_AT, Resemblance, resemblance
 from tsr.source import is_path
 from tsr.streams import check_binary, is_stream, plain_descriptor, stream_name
 from tsr.validation import check
@@ -26,7 +26,7 @@ from tsr.validation import check
 if TYPE_CHECKING:
     from collections.abc import Container, Iterator
 
-    from tsr.anatomy import Part
+    from tsr.diagnosis.anatomy import Part
     from tsr.dtypes import ElementType
     from tsr.source import Source
     from tsr.streams import BinaryReader

@@ -12,18 +12,18 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from tsr.cli.charts import number, percent
-from tsr.cli.palette import ABOVE, BELOW, NAN, RAMP, colors
 from tsr.cli.spans import Span
+from tsr.cli.viewing.charts import number, percent
+from tsr.cli.viewing.palette import ABOVE, BELOW, NAN, RAMP, colors
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from numpy.typing import NDArray
 
-    from tsr.cli.palette import Color, Scale
     from tsr.cli.spans import Line
-    from tsr.picture import Picture
+    from tsr.cli.viewing.palette import Color, Scale
+    from tsr.viewing.picture import Picture
 
 __all__ = ["Frame", "Medium", "fit", "heatmap", "legend"]
 

@@ -1,0 +1,1 @@
+"""What `tsr view` shows in a terminal: pictures, histograms, tables, fitted to the window."""
