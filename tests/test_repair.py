@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import struct
 import zlib
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -261,6 +262,24 @@ def test_changes_are_bounded() -> None:
     repaired = tsr.repair(data)
     assert len(repaired.changes) == CHANGES_MAX
     assert [error.field for error in repaired.remaining] == [f"entries[{CHANGES_MAX}].reserved_0"]
+
+
+def test_what_is_not_changed_any_more_remains(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Padding and checksums beyond the bound are still broken, and so is the file: none is made."""
+    monkeypatch.setattr("tsr.mending.CHANGES_MAX", 2)
+    valid = tsr.dumps([np.int8(0)] * 4, format="tsr4")
+    padding, elements = bytearray(valid), bytearray(valid)
+    for before, info in pairwise(tsr.open(valid).infos):
+        padding[before.offset + 1] = elements[info.offset] = 1
+    for data, field in ((padding, "padding"), (elements, "entries[3].data_crc32")):
+        repaired = tsr.repair(data, checksums=True)
+        assert len(repaired.changes) == 2
+        assert [error.field for error in repaired.remaining] == [field]
+        with pytest.raises(tsr.FormatError):
+            tsr.repair(data, tmp_path / "mended.tsr", checksums=True)
+    assert not list(tmp_path.iterdir())
 
 
 # ------------------------------------------------------------------ files

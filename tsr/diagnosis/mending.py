@@ -96,26 +96,31 @@ class Editor:
             end = directory_end(entries_of(self.data, self.size))
         self.head = bytearray(self.data[:end])
 
-    def set(self, name: str, clause: str, number: int) -> None:
-        """Have a field hold a number."""
+    def set(self, name: str, clause: str, number: int) -> bool:
+        """Have a field hold a number, and tell like `replace` whether it does."""
         field = field_of(self._kind, name)
         data = None if field is None else field.encode(number)
-        if field is not None and data is not None:
-            self.replace(name, clause, field.offset, data)
+        if field is None or data is None:
+            return False
+        return self.replace(name, clause, field.offset, data)
 
     def correct(self, name: str, clause: str, number: int) -> None:
         """Have a field hold a number that the others prove."""
         self.set(name, clause, number)
         self.is_certain = False
 
-    def replace(self, name: str, clause: str, offset: int, data: bytes) -> None:
-        """Have other bytes stand somewhere."""
+    def replace(self, name: str, clause: str, offset: int, data: bytes) -> bool:
+        """Have other bytes stand somewhere; false where there are too many changes already."""
         end = offset + len(data)
         before = bytes(self.data[offset:end])
-        if before != data and len(self.changes) < CHANGES_MAX:
-            if end <= len(self.head):
-                self.head[offset:end] = data
-            self.changes.append(Change(name, clause, offset, len(data), before, data))
+        if before == data:
+            return True
+        if len(self.changes) == CHANGES_MAX:
+            return False
+        if end <= len(self.head):
+            self.head[offset:end] = data
+        self.changes.append(Change(name, clause, offset, len(data), before, data))
+        return True
 
     def cut(self, clause: str, offset: int) -> None:
         """Have the file end somewhere."""
@@ -151,16 +156,23 @@ def mend_contents(editor: Editor, checksums: bool) -> list[FormatError]:
     remaining = []
     for index in range(-1, len(layout.infos)):  # padding comes first
         error = fault_in(contents.check_payload, index) if index >= 0 else None
-        if error and error.clause == "T4-CRC-2" and checksums and editor.is_certain:
-            editor.set(error.field, error.clause, int(str(error.expected), 16))
-        elif error:
+        if error and not (checksums and _mend_checksum(editor, error)):
             remaining.append(error)
         error = fault_in(contents.check_padding, index)
-        if error:
-            data = bytes(editor.data[error.offset : layout.infos[index + 1].offset])
-            zeros = bytes(len(data.rstrip(b"\0")))
-            editor.replace(error.field, error.clause, error.offset, zeros)
+        if error and not _mend_padding(editor, error, layout.infos[index + 1].offset):
+            remaining.append(error)
     return remaining
+
+
+def _mend_checksum(editor: Editor, error: FormatError) -> bool:
+    if error.clause != "T4-CRC-2" or not editor.is_certain:
+        return False
+    return editor.set(error.field, error.clause, int(str(error.expected), 16))
+
+
+def _mend_padding(editor: Editor, error: FormatError, end: int) -> bool:
+    data = bytes(editor.data[error.offset : end])
+    return editor.replace(error.field, error.clause, error.offset, bytes(len(data.rstrip(b"\0"))))
 
 
 # ------------------------------------------------------------------ TSR v1
