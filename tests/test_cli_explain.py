@@ -320,6 +320,45 @@ def test_names_are_made_printable(capsys: pytest.CaptureFixture[str]) -> None:
     assert "\x1b" not in capsys.readouterr().out
 
 
+def test_no_command_for_more_findings_than_are_told(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where findings may have been left out, none of them is said to be mended."""
+    data = bytearray(RAW)
+    for info in tsr.open(RAW).infos[:-1]:
+        data[info.offset + info.nbytes] = 1
+    assert "This mends all of it" in explained(bytes(data), capsys, code=1)
+    for module in ("tsr.validation", "tsr.cli.repair"):
+        monkeypatch.setattr(f"{module}.FINDINGS_MAX", 2)
+    assert "This mends all of it" not in explained(bytes(data), capsys, code=1)
+
+
+class _Counted(int):
+    """An offset that counts how often it is looked at."""
+
+    looks = 0
+
+    def __lt__(self, other: int) -> bool:
+        type(self).looks += 1
+        return int(self) < other
+
+
+def test_marks_are_looked_at_where_they_are() -> None:
+    """A hexdump of many parts with many marks does not hold each part against each mark."""
+    data = bytearray(tsr.dumps([np.int8(1)] * 100, format="tsr4"))
+    for index in range(100):
+        data[entry_at(index) + 1] = 1
+    explanation = tsr.explain(bytes(data))
+    faults = [
+        fault._replace(marks=tuple(m._replace(offset=_Counted(m.offset)) for m in fault.marks))
+        for fault in explanation.faults()
+    ]
+    assert len(faults) == 100
+    lines = list(hexdump(explanation, explanation.parts(), faults, 100))
+    assert sum("^^" in text for line in lines for text, _ in line) == 100
+    assert _Counted.looks < 4 * len(lines)
+
+
 def test_no_numpy() -> None:
     """It loads neither numpy nor rich."""
     Path("x.tsr").write_bytes(RAW)

@@ -268,7 +268,7 @@ def test_what_is_not_changed_any_more_remains(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """Padding and checksums beyond the bound are still broken, and so is the file: none is made."""
-    monkeypatch.setattr("tsr.mending.CHANGES_MAX", 2)
+    monkeypatch.setattr("tsr.diagnosis.mending.CHANGES_MAX", 2)
     valid = tsr.dumps([np.int8(0)] * 4, format="tsr4")
     padding, elements = bytearray(valid), bytearray(valid)
     for before, info in pairwise(tsr.open(valid).infos):

@@ -114,9 +114,7 @@ class _Dump:
     # -------------------------------------------------------------- rows
 
     def _rows(self, part: Part, style: str, name: str, notes: list[str]) -> Iterator[Line]:
-        wrong = [
-            each for each in self._wrong if part.offset < each.stop and each.start < _end(part)
-        ]
+        wrong = self._wrong_in(part)
         starts = self._shown(part, wrong)
         before = part.offset
         for start in starts:
@@ -148,6 +146,7 @@ class _Dump:
         return f"inflates to {', '.join(numbers)}" if numbers else ""
 
     def _wrong_in(self, part: Part) -> list[_Wrong]:
+        # Parts come in order: what ends before one is behind all that follow.
         while self._wrong and self._wrong[0].stop <= part.offset:
             self._wrong.popleft()
         near = takewhile(lambda each: each.start < _end(part), self._wrong)

@@ -12,6 +12,7 @@ from tsr.cli.output import finding_object, print_json, printable
 from tsr.cli.report import INVALID, Report
 from tsr.diagnosis.meanings import count_of
 from tsr.diagnosis.repairing import free_path, mend, write
+from tsr.validation import FINDINGS_MAX
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -112,6 +113,8 @@ def repair_command(path: str, explanation: Explanation) -> str | None:
     command = f"tsr repair {quote(path)} -o OUT"
     with_checksums = f"tsr repair --checksums {quote(path)} -o OUT"
     if not clauses.isdisjoint(_IN_CONTENTS):  # then nothing is wrong but what is in them
+        if len(explanation.findings) >= FINDINGS_MAX:
+            return None  # there may be more of them
         if clauses == {"T4-PADDING-1"}:
             return command
         return with_checksums if clauses <= {"T4-PADDING-1", "T4-CRC-2"} else None
