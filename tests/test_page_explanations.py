@@ -98,6 +98,7 @@ def test_explanations(tab: Tab, tmp_path: Path) -> None:
         assert (name, sentence, mend) == rule
         assert where.startswith(f"{case.expected.field} at offset {case.expected.offset:,}")
         assert all(values)
+        assert ("crc32" in str(case.expected.field)) == values[0].startswith("0x"), case.name
         wrong = wrong_bytes(case)
         assert joined(page["wrong"]) == ([wrong] if wrong else []), case.name
         assert (page["missing"] > 0) == (wrong is None), case.name

@@ -17,10 +17,16 @@ export function explain(error, bytes, size, { tables, clauses }) {
   const offset = Number(error.offset);
   const isTsr = ['TSR!', 'TSR4'].includes(String.fromCharCode(...bytes.subarray(0, 4)));
   return {
-    clause, field, offset, found, expected, sentence, mend,
+    clause, field, offset, sentence, mend, found: inHex(field, found), expected: inHex(field, expected),
     looksLike: isTsr ? undefined : resemblance(bytes),
     wrong: wrongBytes(error, bytes, size, tables),
   };
+}
+
+/** Checksums are compared digit by digit, and elsewhere written in hexadecimal. */
+function inHex(field, value) {
+  const isNumber = field.endsWith('crc32') && /^\d+$/.test(value);
+  return isNumber ? `0x${Number(value).toString(16).padStart(8, '0')}` : value;
 }
 
 function wrongBytes({ clause, field, offset: exact, expected }, bytes, size, tables) {

@@ -27,8 +27,15 @@ export class Listbox {
     this.active = option;
     option.setAttribute('aria-selected', 'true');
     this.box.setAttribute('aria-activedescendant', option.id);
-    option.scrollIntoView({ block: 'nearest', inline: 'nearest' });
+    this.reveal(option);
     this.onActive(option);
+  }
+
+  /** Scroll the box, and not the page, so that an option is seen in it. */
+  reveal(option) {
+    const [inner, outer] = [option.getBoundingClientRect(), this.box.getBoundingClientRect()];
+    this.box.scrollTop += Math.min(inner.top - outer.top, 0) + Math.max(inner.bottom - outer.bottom, 0);
+    this.box.scrollLeft += Math.min(inner.left - outer.left, 0) + Math.max(inner.right - outer.right, 0);
   }
 
   point(event) {
@@ -46,5 +53,6 @@ export class Listbox {
     if (next === undefined || last < 0) return;
     event.preventDefault();
     this.activate(this.options[next]);
+    this.options[next].scrollIntoView({ block: 'nearest', inline: 'nearest' });
   }
 }

@@ -10,13 +10,13 @@ export class Slices {
   }
 
   /** Have a slider for each axis with a choice; all begin at 0. */
-  show({ shape, grid: { planes } }) {
+  show({ shape, count, grid: { planes } }) {
     this.outer = planes.map(() => 0);
     this.place.replaceChildren(
       ...planes.flatMap((there, axis) => (there > 1 ? [this.slider(axis, there, shape[axis])] : [])),
       this.said = element('code', { class: 'quiet' }, this.text),
     );
-    this.place.hidden = !planes.some((there) => there > 1);
+    this.place.hidden = !count || !planes.some((there) => there > 1);
   }
 
   get text() {

@@ -96,13 +96,13 @@ export class TensorView {
     const { view } = this.heatmap;
     if (!view) return;
     const [across] = view.cell;
-    byId('zoom').textContent = across >= 1 ? `${across.toPrecision(2)} px per element` : `${grouped(Math.round(1 / across))} elements per px, their mean`;
+    byId('zoom').textContent = across >= 1 ? `${across.toPrecision(2)} px per element` : `${Number((1 / across).toPrecision(2))} elements per px, their mean`;
   }
 
   showStatistics() {
     const { summary, tensor: { dtype, sample } } = this;
-    const exact = (number) => numberText(number, dtype);
-    const rounded = (number) => (Number.isNaN(number) ? 'NaN' : `${Number(number.toPrecision(9))}`);
+    const exact = (number) => (Number.isNaN(number) ? 'none' : numberText(number, dtype));
+    const rounded = (number) => (Number.isNaN(number) ? 'none' : `${Number(number.toPrecision(9))}`);
     const rows = [
       ['count', 'count', grouped(summary.count), summary.count],
       ['minimum', 'min', exact(summary.minimum), summary.minimum],
