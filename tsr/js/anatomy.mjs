@@ -80,15 +80,19 @@ function text(value, name) {
   return name.endsWith('crc32') ? `0x${value.toString(16).padStart(8, '0')}` : `${value}`;
 }
 
+const MAGICS = { 'TSR!': 'A file of TSR version 1.', TSR4: 'A file of TSR4.' };
+const MODES = ['RAW: payloads are stored as they are.', 'ZLIB: each payload is a zlib stream.'];
+
+/** What a field's value means, given the format, the value and the name. */
 const MEANINGS = {
-  magic: (format, value) => ({ 'TSR!': 'A file of TSR version 1.', TSR4: 'A file of TSR4.' })[ascii(value)] ?? 'The magic of no TSR format.',
+  magic: (format, value) => MAGICS[ascii(value)] ?? 'The magic of no TSR format.',
   version: () => 'The version of the format.',
   version_major: () => 'The version of the format, before the point.',
   version_minor: () => 'The version of the format, behind the point.',
   header_size: (format, value) => `The header takes ${value} bytes.`,
   entry_size: (format, value) => `Each entry of the directory takes ${value} bytes.`,
   dir_offset: (format, value) => `The directory begins at offset ${value}.`,
-  file_mode: (format, value) => ['RAW: payloads are stored as they are.', 'ZLIB: each payload is a zlib stream.'][value] ?? 'A mode that TSR4 does not have.',
+  file_mode: (format, value) => MODES[value] ?? 'A mode that TSR4 does not have.',
   tensor_count: (format, value) => `The file holds ${counted(value, 'tensor')}.`,
   ndim: (format, value) => `The tensor has rank ${value}.`,
   dims: () => 'A dimension; the shape is the last ndim of the four, the ones before are 1.',
@@ -98,12 +102,15 @@ const MEANINGS = {
   nbytes: (format, value) => `The elements take ${counted(value, 'byte')}.`,
   payload_size: (format, value) => `The payload takes ${counted(value, 'byte')} in the file.`,
   data_offset: (format, value) => `The payload begins at offset ${value}.`,
-  row_stride: (format, value) => `Rows were ${counted(value, 'byte')} apart in the memory of the writer; readers neither check nor use it.`,
+  row_stride: (format, value) => (
+    `Rows were ${counted(value, 'byte')} apart in the memory of the writer; readers neither check nor use it.`
+  ),
   header_crc32: () => 'The CRC-32 of the header, with this field taken as 0.',
   data_crc32: () => "The CRC-32 of the elements' bytes.",
   dtype: (format, value) => {
     if (TYPES[format][value]) return `The element type: ${TYPES[format][value]}.`;
-    return ANNOUNCED[value] && format === 'v1' ? `${ANNOUNCED[value]}, which was announced for later versions.` : 'No element type.';
+    const announced = format === 'v1' && ANNOUNCED[value];
+    return announced ? `${announced}, which was announced for later versions.` : 'No element type.';
   },
 };
 

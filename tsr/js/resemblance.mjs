@@ -35,7 +35,9 @@ export function resemblance(bytes) {
   const start = bytes.subarray(0, LOOKED_AT);
   const text = String.fromCharCode(...start);
   if (!start.length) return 'an empty file';
-  if (start.every((byte) => byte === 0)) return 'nothing but zeros';
+  if (start.every((byte) => byte === 0)) {
+    return start.length < LOOKED_AT ? 'nothing but zeros' : 'zeros, at its beginning at least';
+  }
   if (text.length < 4 && 'TSR'.startsWith(text)) return 'the first bytes of a TSR file';
   return BEGINNINGS.find(([magic]) => text.startsWith(magic))?.[1]
     ?? (archive(text) || safetensors(start, text) || readable(start) || shifted(text) || 'no format that is known here');

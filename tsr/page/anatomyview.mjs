@@ -70,10 +70,18 @@ export class Anatomy {
     for (const run of this.box.querySelectorAll(`[data-part="${index}"]`)) run.classList.add('lit');
     byId('field').replaceChildren(
       element('h4', {}, element('span', { class: `key kind-${part.kind}` }), part.name),
-      element('p', { class: 'quiet small' }, `offset ${part.offset} (0x${part.offset.toString(16)}), ${part.size} ${part.size === 1 ? 'byte' : 'bytes'}`),
+      element('p', { class: 'quiet small' }, placeOf(part)),
       element('p', { class: 'stored' }, element('code', {}, part.value)),
       element('p', {}, part.meaning),
-      ...part.clauses.map((id) => element('p', { class: 'clause' }, element('code', { class: 'badge' }, id), ` ${this.rules.clauses[id].sentence}`)),
+      ...part.clauses.map((id) => this.clause(id)),
     );
   }
+
+  clause(id) {
+    return element('p', { class: 'clause' }, element('code', { class: 'badge' }, id), ` ${this.rules.clauses[id].sentence}`);
+  }
+}
+
+function placeOf({ offset, size }) {
+  return `offset ${offset} (0x${offset.toString(16)}), ${size} ${size === 1 ? 'byte' : 'bytes'}`;
 }

@@ -32,15 +32,15 @@ async function open(sources) {
       read.push(await fileOf());
     } catch (error) {
       // The browser gives no more than it has memory for, and names its reason.
-      trouble.push(`${name} cannot be read here (${error.name}: ${error.message}); of a large file, "tsr view --html" makes a page. `);
+      trouble.push(`${name} cannot be read here (${error.name}: ${error.message}); `
+        + 'of a large file, "tsr view --html" makes a page. ');
     }
     if (index < sources.length - 1 && performance.now() - since < LIST_EVERY) continue;
     list.add(read);
-    first ??= read[0];
+    if (!first && read.length) list.choose(first = read[0]);
     [read, since] = [[], performance.now()];
     if (index < sources.length - 1) say(`Reading ${sources[index + 1].name} …`);
   }
-  if (first) list.choose(first);
   if (sources.length) say(trouble.join('') + summary(list.files));
 }
 

@@ -46,8 +46,8 @@ export class FileList {
     });
     const left = file.tensors.length - shown.length;
     const note = element('p', { class: 'quiet small', role: 'presentation' }, `and ${left} more tensors`);
-    const fault = file.fault ? [element('p', { class: 'broken small', role: 'presentation' }, `⚠ ${file.fault.clause}`)] : [];
-    return [...fault, ...shown, ...(left ? [note] : [])];
+    const fault = element('p', { class: 'broken small', role: 'presentation' }, `⚠ ${file.fault?.clause}`);
+    return [...(file.fault ? [fault] : []), ...shown, ...(left ? [note] : [])];
   }
 
   broken(file, group) {

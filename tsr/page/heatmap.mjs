@@ -122,7 +122,8 @@ export class Heatmap {
     const pixels = raster(this.plane, part, wide, high, this.colours);
     this.scratch.getContext('2d').putImageData(new ImageData(pixels, wide, high), 0, 0);
     context.imageSmoothingEnabled = false;
-    context.drawImage(this.scratch, left + part.left * across, top + part.top * down, part.columns * across, part.rows * down);
+    const [x, y] = [left + part.left * across, top + part.top * down];
+    context.drawImage(this.scratch, x, y, part.columns * across, part.rows * down);
   }
 
   drawTexts(context) {

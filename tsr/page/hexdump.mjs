@@ -96,7 +96,8 @@ function runOf(at, end, state, { bytes, parts }, named) {
     run.id = `part-${state.part}`;
     run.setAttribute('role', 'option');
     run.setAttribute('aria-selected', 'false');
-    run.setAttribute('aria-label', `${name}, offset ${offset}, ${size} bytes, ${value}${state.isWrong ? ', wrong' : ''}`);
+    const mark = state.isWrong ? ', wrong' : '';
+    run.setAttribute('aria-label', `${name}, offset ${offset}, ${size} bytes, ${value}${mark}`);
     named.set(state.part, run);
   }
   return run;
@@ -109,7 +110,8 @@ function separator(end, start) {
 
 function lettersOf(at, end, { kind }, { bytes }) {
   if (kind === 'missing') return '·'.repeat(end - at);
-  return Array.from(bytes.subarray(at, end), (byte) => (byte >= 32 && byte < 127 ? String.fromCharCode(byte) : '.')).join('');
+  const letter = (byte) => (byte >= 32 && byte < 127 ? String.fromCharCode(byte) : '.');
+  return Array.from(bytes.subarray(at, end), letter).join('');
 }
 
 function gap(from, to, bytes) {

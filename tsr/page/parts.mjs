@@ -20,11 +20,12 @@ function entryOf(fault) {
 }
 
 function payload({ format, compressed }, { index, offset, storedSize }) {
+  const streamed = compressed ? ['T4-ZLIB-1', 'T4-ZLIB-2', 'T4-ZLIB-3'] : [];
   return {
     name: format === 'v1' ? 'payload' : `payload[${index}]`,
     offset: Number(offset), size: Number(storedSize), kind: 'payload', value: byteSize(storedSize),
     meaning: compressed ? 'A zlib stream of the elements.' : 'The elements, little-endian, in C order.',
-    clauses: format === 'v1' ? ['V1-PAYLOAD-1', 'V1-PAYLOAD-2'] : ['T4-PAYLOAD-1', ...(compressed ? ['T4-ZLIB-1', 'T4-ZLIB-2', 'T4-ZLIB-3'] : [])],
+    clauses: format === 'v1' ? ['V1-PAYLOAD-1', 'V1-PAYLOAD-2'] : ['T4-PAYLOAD-1', ...streamed],
   };
 }
 

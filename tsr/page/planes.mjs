@@ -27,3 +27,15 @@ export function planeOf({ shape, numbers, grid }, outer) {
     indexOf: (row, column) => [...outer, row * rowStep, column * columnStep].slice(outer.length + 2 - shape.length),
   };
 }
+
+/** The least and the greatest finite number of a plane; NaN where there is none. */
+export function extremesOf({ numbers: { values }, base, rows, columns }) {
+  let [least, greatest] = [NaN, NaN];
+  for (let at = base; at < base + rows * columns; at++) {
+    const value = values[at];
+    if (value - value !== 0) continue; // NaN or infinite
+    if (!(value >= least)) least = value;
+    if (!(value <= greatest)) greatest = value;
+  }
+  return [least, greatest];
+}
