@@ -54,12 +54,13 @@ def workspace() -> Iterator[Path]:
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Any]:
     """Start a browser, once for all tests: that takes a second or two."""
-    from playwright.sync_api import sync_playwright
-
+    playwright = pytest.importorskip(
+        "playwright.sync_api", reason="playwright, which the extra test has, is not installed"
+    )
     path = shutil.which("chromium")
     if path is None:
         pytest.skip("chromium is not installed")
-    with sync_playwright() as driver:
+    with playwright.sync_playwright() as driver:
         started = driver.chromium.launch(executable_path=path, args=["--no-sandbox"])
         yield started
         started.close()

@@ -184,7 +184,8 @@ def a_zip(member: bytes) -> bytes:
 
 
 LOOKS = [
-    b"", b"T", b"TSR", b"TSR5 and more", b"!RST" + bytes(60), b"4RST" + bytes(60), bytes(5000), bytes(70),
+    b"", b"T", b"TSR", b"TSR5 and more", b"!RST" + bytes(60), b"4RST" + bytes(60), bytes(5000),
+    bytes(70),
     b"\x93NUMPY\1\0", b"\x89HDF\r\n\x1a\n", b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.x",
     b"\x80\4\x95", b"\x1f\x8b\x08", b"\x28\xb5\x2f\xfd", b"\xfd7zXZ\0", b"BZh9", b"\4\x22\x4d\x18",
     b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF89a", b"II*\0", b"MM\0*", b"%PDF-1.7", b"\x7fELF",

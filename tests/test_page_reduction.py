@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +12,6 @@ from numpy.typing import NDArray
 import tsr
 from tsr.page.reduction import GRID_MAX, SAMPLES_BYTES, reduce
 from tsr.viewing.statistics import summarize
-
-needs_browser = pytest.mark.skipif(
-    shutil.which("chromium") is None, reason="chromium is not installed"
-)
 
 ARRAYS: dict[str, NDArray[Any]] = {
     "rank-0": np.float32(0.1).reshape(()),
@@ -92,7 +87,6 @@ def test_broken_payload() -> None:
     assert [one is None for one in reduction.tensors] == [True, False]
 
 
-@needs_browser
 def test_page_says_that_it_is_sampled(tab: Any, tmp_path: Path) -> None:
     """Values are the tensor's, at their own index, and the page says which there are."""
     from tests.browsing import viewer
