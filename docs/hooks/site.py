@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 
-from docs.hooks import clauses, commands, dumps, included, vector_pages  # noqa: E402
+from docs.hooks import clauses, commands, dumps, example, included, vector_pages  # noqa: E402
 
 if TYPE_CHECKING:
     from mkdocs.config.defaults import MkDocsConfig
@@ -50,9 +50,10 @@ def _fill(entries: list[Any]) -> None:
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Add the pages of the vectors."""
+    """Add the pages of the vectors, and the example of a page for the browser."""
     for path, text in vector_pages.pages():
         files.append(File.generated(config, path, content=text))
+    files.append(File.generated(config, example.PAGE, content=example.example()))
     return files
 
 
