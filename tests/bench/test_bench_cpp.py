@@ -14,15 +14,28 @@ import pytest
 
 from tests.bench.cpp import codec
 from tests.bench.cpp.__main__ import COLUMNS, main
+from tests.bench.cpp.program import build
 
 pytestmark = pytest.mark.skipif(
     shutil.which(os.environ.get("CXX", "c++")) is None, reason="no C++ compiler is installed"
 )
 
 
+@pytest.fixture(scope="module")
+def program(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Build the program, once and not to be fast."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CXXFLAGS", "-O0")
+        return build("codec_ways.cpp", str(tmp_path_factory.mktemp("program")), "-lz")
+
+
 @pytest.fixture(autouse=True)
-def _compile_sooner(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CXXFLAGS", "-O0")
+def _built(program: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def given(source: str, folder: str, *options: str) -> str:
+        assert (source, options) == ("codec_ways.cpp", ("-lz",))
+        return program
+
+    monkeypatch.setattr(codec, "build", given)
 
 
 def test_codec(tmp_path: Path) -> None:
