@@ -85,6 +85,13 @@ def test_names_cannot_break_out() -> None:
     assert html.escape(name) in page
 
 
+def test_names_that_are_no_text() -> None:
+    """A name with bytes that are no UTF-8 is carried, and the page is text all the same."""
+    page = build_page([TINY], names=["a\udcff.tsr"])
+    assert data_of(page)["files"][0]["name"] == "a\udcff.tsr"
+    assert "<title>a?.tsr · tsr</title>" in page.encode().decode()
+
+
 def test_policy_allows_only_what_is_there() -> None:
     """The policy names the page's script and style by their hashes, and no place to fetch from."""
     page = build_page([TINY])

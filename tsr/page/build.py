@@ -93,7 +93,7 @@ def build_page(
     return Template((_HERE / "page.html").read_text(encoding="utf-8")).substitute(
         policy=_policy(script, style),
         version=_version(),
-        title=html.escape(title if title is not None else _title(carried)),
+        title=_escaped(title if title is not None else _title(carried)),
         style=_inline(style),
         data=data_text.replace("<", "\\u003c"),  # so that no name in it ends the element
         payloads="\n".join(payloads.elements),
@@ -166,6 +166,11 @@ def _title(carried: Sequence[dict[str, Any]]) -> str:
         return "tsr viewer"
     shown = [Path(record["name"]).name for record in carried[:3]]
     return ", ".join(shown) + (" …" if len(carried) > 3 else "") + " · tsr"
+
+
+def _escaped(text: str) -> str:
+    # A file's name can have bytes that are no UTF-8, which no page can have.
+    return html.escape(text.encode("utf-8", "replace").decode("utf-8"))
 
 
 def _version() -> str:
