@@ -289,6 +289,7 @@ def test_scale(capsys: pytest.CaptureFixture[str]) -> None:
     tsr.save("x.tsr", ramp[1:])
     assert f"-3 [{RAMP}] 3  (0 is in the middle)" in shown(capsys, "--slice", ":,::2", "x.tsr")
     assert f"0.5 [{RAMP}] 2.5" in shown(capsys, "--range", "0.5", "2.5", "x.tsr")
+    assert f"-1e+10 [{RAMP}] -0.5" in shown(capsys, "--range", "-1e10", "-.5", "x.tsr")
     tsr.save("y.tsr", ramp[:1, ::2])
     assert f"-1000 [{RAMP}] 1000  (0 is in the middle)" in shown(capsys, "y.tsr")
     assert f"-2.92 [{RAMP}] 2.92  (0 is in the middle)" in shown(capsys, "--robust", "y.tsr")
@@ -422,6 +423,7 @@ def test_refused(
         (["--slice", "a", "x"], "--slice: got 'a', expected indices like"),
         (["--html", "o", "--json", "x"], "--html has all in the page to choose from: no --json"),
         (["--html", "o", "--slice", "0", "x"], "choose from: no --slice"),
+        (["--html", "o", "--lenient", "x"], "--html tells what is wrong in the page: no --lenient"),
     ],
 )
 def test_wrong_arguments(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 from contextlib import suppress
 from math import inf
 from typing import TYPE_CHECKING, Any
@@ -56,6 +57,9 @@ _EXAMPLES = """\
 LIMIT = 1 << 20
 LIMIT_IN_TABLE = 1 << 18
 
+# What begins like a negative number is one: no option does.
+_NUMBER = re.compile(r"-\.?\d")
+
 # Cells of the picture in JSON: as many whatever the window.
 JSON_ROWS, JSON_COLUMNS = 32, 64
 
@@ -81,6 +85,7 @@ def parser() -> ArgumentParser:
         "--range", nargs=2, type=float, metavar=("LOW", "HIGH"),
         help="have the colours go from LOW to HIGH",
     )  # fmt: skip
+    made._negative_number_matcher = _NUMBER  # argparse's own takes -1e3 for an option
     made.add_argument(
         "--robust", action="store_true",
         help="have the colours leave out the 2 %% of cells with the smallest means, and with the "
@@ -137,6 +142,8 @@ def _write_page(options: Namespace, report: Report) -> int:
     for name in ("tensor", "slice", "range", "robust", "exact", "json"):
         if getattr(options, name) not in (None, False):
             parser().error(f"--html has all in the page to choose from: no --{name}")
+    if options.lenient:
+        parser().error("--html tells what is wrong in the page: no --lenient")
     with report.blame(options.html):
         _check_free(options.html, options.force)
     if report.code:
