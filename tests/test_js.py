@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import subprocess
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +73,26 @@ def test_numbers_round_trip_in_the_fewest_digits() -> None:
             assert array.dtype.type(text).tobytes() == value.tobytes()
             if np.isfinite(value):
                 assert digits(text) <= digits(np.format_float_scientific(value))
+
+
+STEPS = """
+const { inflating } = await import('./tsr/js/inflate.mjs');
+const steps = inflating(bytesOf(data.stream), BigInt(data.size));
+let [step, count] = [steps.next(), 1];
+for (; !step.done; count++) step = steps.next();
+answer({ steps: count, size: step.value.length, zeros: step.value.every((byte) => !byte) });
+"""
+
+
+def test_a_block_that_holds_much_is_inflated_in_steps() -> None:
+    """However much a few bytes of one block stand for, a page can do other things meanwhile."""
+    size = 4 << 20
+    packer = zlib.compressobj(9, zlib.DEFLATED, 15, 9)  # makes one block of so much
+    stream = packer.compress(bytes(size)) + packer.flush()
+    found = node(STEPS, {"stream": stream.hex(), "size": size})
+    assert found["size"] == size
+    assert found["zeros"]
+    assert found["steps"] > 2 * 4  # of half a MiB, and as many for the checksum
 
 
 SUMMARIES = """

@@ -17,6 +17,7 @@ const DISTANCES = leastValues(1, DISTANCE_BITS);
 const ORDER = [16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15];
 
 const END_OF_BLOCK = 256;
+const STEP = 1 << 19; // bytes that come out between two steps: some milliseconds
 const FIXED = {
   symbols: code([...Array(144).fill(8), ...Array(112).fill(9), ...Array(24).fill(7), ...Array(8).fill(8)]),
   distances: code(Array(32).fill(5)),
@@ -41,34 +42,35 @@ export function inflate(bytes, size) {
   return finish(inflating(bytes, size));
 }
 
-/** Do the same as a generator, in steps of one block. */
+/** Do the same as a generator, in steps of some milliseconds: one block can hold any amount. */
 export function* inflating(bytes, size) {
   const input = new Bits(bytes);
   const output = new Output(size);
   checkStart(input.bits(16));
   for (let last = 0; !last;) {
     last = input.bits(1);
-    inflateBlock(input, output, input.bits(2));
+    yield* inflateBlock(input, output, input.bits(2));
     yield;
   }
   input.toByte();
   const stored = [0, 0, 0, 0].reduce((sum) => sum * 256 + input.bits(8), 0);
   const data = output.bytes();
-  if (stored !== adler32(data)) throw broken('its Adler-32 is wrong');
+  if (stored !== (yield* adler32(data))) throw broken('its Adler-32 is wrong');
   if (BigInt(data.length) < size) throw new StreamError('T4-ZLIB-2', `one of ${data.length} bytes`);
   const surplus = bytes.length - input.position;
   if (surplus > 0) throw new StreamError('T4-ZLIB-3', `${surplus} bytes behind its end`);
   return data;
 }
 
-/** The Adler-32 of bytes. */
-export function adler32(bytes) {
+/** The Adler-32 of bytes, in steps. */
+function* adler32(bytes) {
   let [low, high] = [1, 0];
   for (let start = 0; start < bytes.length;) {
     const end = Math.min(start + 3800, bytes.length); // sums stay below 2 ** 31
     for (; start < end; start++) high += low += bytes[start];
     low %= 65521;
     high %= 65521;
+    if (start % STEP < 3800) yield;
   }
   return high * 65536 + low;
 }
@@ -81,11 +83,14 @@ function checkStart(start) {
   if (flags & 32) throw broken('it needs a preset dictionary');
 }
 
-function inflateBlock(input, output, type) {
-  if (type === 0) copyStored(input, output);
-  else if (type === 1) inflateSymbols(input, output, FIXED);
-  else if (type === 2) inflateSymbols(input, output, dynamicCodes(input));
-  else throw broken('a block of type 3');
+function* inflateBlock(input, output, type) {
+  if (type === 3) throw broken('a block of type 3');
+  if (type === 0) {
+    copyStored(input, output);
+    return;
+  }
+  const codes = type === 1 ? FIXED : dynamicCodes(input);
+  while (!inflateSymbols(input, output, codes, output.length + STEP)) yield;
 }
 
 function copyStored(input, output) {
@@ -130,10 +135,11 @@ function readLengths(input, orderCode, count) {
   return lengths;
 }
 
-function inflateSymbols(input, output, { symbols, distances }) {
-  for (;;) {
+/** Inflate until the block ends, or so many bytes are there, and tell whether it ended. */
+function inflateSymbols(input, output, { symbols, distances }, enough) {
+  while (output.length < enough) {
     const symbol = input.symbol(symbols);
-    if (symbol === END_OF_BLOCK) return;
+    if (symbol === END_OF_BLOCK) return true;
     if (symbol < END_OF_BLOCK) {
       output.put(symbol);
       continue;
@@ -144,6 +150,7 @@ function inflateSymbols(input, output, { symbols, distances }) {
     if (near > 29) throw broken(`distance code ${near}, which stands for nothing`);
     output.repeat(length, DISTANCES[near] + input.bits(DISTANCE_BITS[near]));
   }
+  return false;
 }
 
 /**
@@ -234,7 +241,7 @@ class Output {
       throw new StreamError('T4-ZLIB-2', `one of more than ${this.size} bytes`);
     }
     if (this.length === this.data.length) {
-      const larger = new Uint8Array(2 * this.length);
+      const larger = new Uint8Array(Math.min(2 * this.length, this.limit));
       larger.set(this.data);
       this.data = larger;
     }
