@@ -233,6 +233,19 @@ def test_table(capsys: pytest.CaptureFixture[str]) -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("command", ["view", "info"])
+def test_wide_names(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Characters that take two columns of a terminal, or none, leave a table aligned."""
+    for name in ("重み.tsr", "e\u0301.tsr", "plain.tsr"):
+        tsr.save(name, MARKED)
+    assert main([command, "重み.tsr", "e\u0301.tsr", "plain.tsr"]) == 0
+    _, *lines = capsys.readouterr().out.splitlines()
+    names = ["重み.tsr   ", "e\u0301.tsr      ", "plain.tsr  "]
+    for line, name in zip(lines, names, strict=False):
+        assert line.startswith(name)
+        assert line[len(name)] != " "
+
+
 def test_tensor(capsys: pytest.CaptureFixture[str]) -> None:
     """`--tensor` shows one of several, by its index or its name, whatever the format."""
     tensors = several()

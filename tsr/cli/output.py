@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from tsr.errors import FormatError
 
 __all__ = [
+    "aligned",
     "encodable",
     "finding_object",
     "plain",
@@ -24,6 +25,7 @@ __all__ = [
     "print_json",
     "print_table",
     "printable",
+    "width_of",
 ]
 
 
@@ -42,6 +44,21 @@ def encodable(text: str) -> str:
     """Escape what the encoding of stdout lacks."""
     encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
     return text.encode(encoding, "backslashreplace").decode(encoding)
+
+
+def aligned(text: str, width: int, *, right: bool = False) -> str:
+    """Pad text to so many columns of a terminal."""
+    blanks = " " * (width - width_of(text))
+    return blanks + text if right else text + blanks
+
+
+def width_of(text: str) -> int:
+    """Give the columns that printable text takes on a terminal: Chinese characters take two."""
+    if text.isascii():
+        return len(text)
+    from unicodedata import combining, east_asian_width
+
+    return sum(0 if combining(c) else 1 + (east_asian_width(c) in "WF") for c in text)
 
 
 def _escape(character: str) -> str:
@@ -102,13 +119,12 @@ def print_table(
 
 
 def _print_plain(cells: list[list[str]], right: list[bool], color: str) -> None:
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    widths = [max(map(width_of, column)) for column in zip(*cells, strict=True)]
     for row in cells:
-        aligned = (
-            cell.rjust(width) if is_right else cell.ljust(width)
+        line = "  ".join(
+            aligned(cell, width, right=is_right)
             for cell, width, is_right in zip(row, widths, right, strict=True)
-        )
-        line = "  ".join(aligned).rstrip()
+        ).rstrip()
         print(paint(line, "bold", color) if row is cells[0] else line)
 
 

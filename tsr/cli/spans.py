@@ -10,6 +10,7 @@ import sys
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from tsr.cli.color import AUTO, console, wants_color
+from tsr.cli.output import width_of
 from tsr.extras import require
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ Line: TypeAlias = "list[Span]"
 
 def length(line: Line) -> int:
     """Give the columns that a line takes."""
-    return sum(len(span.text) for span in line)
+    return sum(width_of(span.text) for span in line)
 
 
 def can_print(text: str) -> bool:

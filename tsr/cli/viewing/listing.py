@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeAlias
 
-from tsr.cli.output import printable
+from tsr.cli.output import aligned, printable, width_of
 from tsr.cli.spans import Span, can_print
 from tsr.cli.viewing.charts import SPARKS, short, sparkline
 from tsr.cli.viewing.palette import BARS, NAN
@@ -74,13 +74,12 @@ def listing(rows: list[Row], width: int | None) -> list[Line]:
 
 
 def _width(columns: dict[str, list[str]]) -> int:
-    return sum(max(map(len, cells)) + 2 for cells in columns.values()) - 2
+    return sum(max(map(width_of, cells)) + 2 for cells in columns.values()) - 2
 
 
 def _line(columns: dict[str, list[str]], index: int) -> Line:
     line: Line = []
     for heading, cells in columns.items():
-        wide = max(map(len, cells))
-        text = f"{cells[index]:{'>' if heading in _RIGHT else '<'}{wide}}"
+        text = aligned(cells[index], max(map(width_of, cells)), right=heading in _RIGHT)
         line += [Span("  " if line else ""), Span(text, fore=_COLORS.get(heading))]
     return line
