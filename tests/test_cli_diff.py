@@ -209,6 +209,19 @@ def test_json_of_awkward_numbers(capsys: pytest.CaptureFixture[str]) -> None:
     )  # fmt: skip
 
 
+@pytest.mark.parametrize("dtype", ["complex64", "complex128", "clongdouble"])
+def test_json_of_complex_numbers(dtype: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each part of a complex number has the digits of its dtype."""
+    value = np.array([0.1 + 1j / 3], dtype)
+    np.save("x.npy", value)
+    np.save("y.npy", np.array([2 - 1e-300j], dtype))
+    [tensor] = diff_json(capsys, "x.npy", "y.npy")["tensors"]
+    first, second = tensor["differences"]["first_values"]
+    assert np.array([complex(*first)], dtype) == value.astype("complex128").astype(dtype)
+    assert second == [2, 0 if dtype == "complex64" else -1e-300]
+    assert first[0] == 0.1
+
+
 @pytest.mark.usefixtures("_models")
 @pytest.mark.parametrize(("wanted", "code"), [("first", 0), ("0", 0), ("second", 1), ("-2", 1)])
 def test_one_tensor(wanted: str, code: int, capsys: pytest.CaptureFixture[str]) -> None:

@@ -24,6 +24,9 @@ _COLUMNS = (
     "TENSOR", "FOUND", "DTYPE", "SHAPE", "DIFFER", "SHARE", "MAX ABS", "MAX REL", "MAX ULP",
 )  # fmt: skip
 
+# The dtypes of the two parts of complex numbers.
+_PARTS = {"complex64": "float32", "complex128": "float64"}
+
 # So many tensors have their details told, unless all are asked for.
 _DETAILED_MAX = 10
 
@@ -263,7 +266,7 @@ def _number(value: Any, dtype: str | None) -> Any:
     # As JSON has it, a complex number as two.
     if value is None or isinstance(value, int):
         return value
-    if isinstance(value, complex):
-        return [_number(part, dtype) for part in (value.real, value.imag)]
+    if dtype is not None and dtype.startswith("complex"):
+        return [_number(part, _PARTS.get(dtype)) for part in (value.real, value.imag)]
     number = float(value if dtype is None else _digits(value, dtype))
     return number if math.isfinite(number) else str(number)
