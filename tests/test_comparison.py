@@ -266,6 +266,31 @@ def test_complex_and_long_double() -> None:
     assert compare(long, np.abs(long), ulp=0)
 
 
+def test_complex_numbers_beyond_a_float() -> None:
+    """What is larger than the largest float is far off all the same, and no NaN."""
+    a = np.array([1.7e308 * (1 + 1j)])
+    found = differences(a, -a)
+    assert (found.max_absolute, found.max_relative) == (np.inf, np.inf)
+    assert not compare(a, -a, rtol=1e-3)
+
+
+@pytest.mark.skipif(np.finfo("g").maxexp == np.finfo("d").maxexp, reason="no long double here")
+def test_long_doubles_beyond_a_float() -> None:
+    """Differences that a float64 has no room for are differences."""
+    tiny = np.array([np.finfo("g").tiny])
+    for other in (-tiny, np.zeros(1)):
+        for two in ((tiny, other), (other, tiny), (tiny.astype("G"), other.astype("G"))):
+            assert not compare(*two, rtol=1e-3)
+            assert not compare(*two, equal_nan=True)
+
+
+def test_tolerances_are_any_real_numbers() -> None:
+    """Numbers of numpy are numbers."""
+    a, b = np.array([1.0]), np.array([1.25])
+    assert compare(a, b, atol=np.float32(0.25), rtol=np.int64(0))
+    assert compare(a, np.nextafter(a, b), ulp=np.uint8(1))
+
+
 def test_shapes() -> None:
     """Other shapes differ; but TSR4 may put dimensions of 1 in front."""
     result = compare(np.ones((2, 3)), np.ones((3, 2)))
@@ -360,12 +385,18 @@ def test_refusals(tmp_path: Path) -> None:
     for options, match in (
         ({"rtol": -1}, "rtol: got -1, expected a number from 0 up"),
         ({"atol": float("nan")}, "atol: got nan"),
+        ({"rtol": 10**400}, "rtol: got 10000"),
+        ({"atol": "1"}, "atol: got '1'"),
         ({"ulp": 0.5}, "ulp: got 0.5, expected an int"),
         ({"tensor": "z"}, "tensor: got 'z', expected an index from 0 to 0 or a name, such as 'x'"),
         ({"tensor": 4}, "tensor: got 4"),
+        ({"tensor": 0.5}, "tensor: got 0.5"),
+        ({"tensor": [0]}, "tensor: got .0., expected an index"),
     ):
         with pytest.raises(UnsupportedError, match=match):
             compare({"x": one}, {"x": one}, **options)
+    with pytest.raises(UnsupportedError, match="tensor: got 0, expected none, for there are none"):
+        compare({}, {}, tensor=0)
     (tmp_path / "x.tsr").write_bytes(b"TSR!")
     with pytest.raises(FormatError):
         compare(one, tmp_path / "x.tsr")

@@ -276,6 +276,8 @@ def test_memory_without_numbers() -> None:
     """What is no array of numbers is refused, and so is what contains itself."""
     with pytest.raises(UnsupportedError, match="expected numbers"):
         show_arrays({"a": "text"})
+    with pytest.raises(UnsupportedError, match="arrays: "):
+        show_arrays([[1, 2], [3]])
     endless: list[Any] = []
     endless.append(endless)
     with pytest.raises(UnsupportedError, match="nested deeper"):

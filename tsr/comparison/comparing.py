@@ -12,6 +12,7 @@ import math
 import mmap
 from contextlib import ExitStack
 from math import prod
+from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -118,12 +119,22 @@ def compare(
 
 
 def _check_tolerance(rtol: Any, atol: Any, ulp: Any, equal_nan: bool | None) -> Tolerance:
-    for name, value in (("rtol", rtol), ("atol", atol)):
-        if value is not None and not (isinstance(value, (int, float)) and 0 <= value < math.inf):
-            raise UnsupportedError(f"{name}: got {value!r}, expected a number from 0 up")
-    if ulp is not None and not (isinstance(ulp, int) and 0 <= ulp < 2**64):
+    if ulp is not None and not (isinstance(ulp, Integral) and 0 <= int(ulp) < 2**64):
         raise UnsupportedError(f"ulp: got {ulp!r}, expected an int from 0 up")
-    return Tolerance(rtol, atol, ulp, equal_nan)
+    steps = None if ulp is None else int(ulp)
+    return Tolerance(_check_term("rtol", rtol), _check_term("atol", atol), steps, equal_nan)
+
+
+def _check_term(name: str, value: Any) -> float | None:
+    if value is None:
+        return None
+    try:
+        number = float(value) if isinstance(value, Real) else math.nan
+    except OverflowError:  # an int
+        number = math.inf
+    if not 0 <= number < math.inf:
+        raise UnsupportedError(f"{name}: got {value!r}, expected a number from 0 up")
+    return number
 
 
 def _open(given: Any, strict: bool, stack: ExitStack) -> Reading:

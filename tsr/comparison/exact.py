@@ -57,7 +57,7 @@ def gaps(a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
     if "c" in a.dtype.kind + b.dtype.kind:
         real, imaginary = gaps(a.real, b.real), gaps(a.imag, b.imag)
         with np.errstate(all="ignore"):
-            return np.hypot(real.astype(np.float64), imaginary.astype(np.float64))
+            return np.asarray(np.hypot(real, imaginary))
     a, b = _plain(a), _plain(b)
     if {a.dtype.kind, b.dtype.kind} <= {*_INTEGERS}:
         return _integer_gaps(a, b)

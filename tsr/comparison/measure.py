@@ -162,7 +162,7 @@ class Measure:
         self.absolute.add(apart, there)
         with np.errstate(all="ignore"):
             size = _sizes(b[chosen])
-            wide = apart.astype(size.dtype)
+            wide = apart if apart.dtype.kind == "f" else apart.astype(size.dtype)
             nonzero = _selection(size != 0)
             self.relative.add(wide[nonzero] / size[nonzero], there[nonzero])
             limit = (self.tolerance.atol or 0) + (self.tolerance.rtol or 0) * size
@@ -221,5 +221,7 @@ def _other_signs(a: NDArray[Any], b: NDArray[Any]) -> NDArray[np.bool_]:
 def _sizes(b: NDArray[Any]) -> NDArray[Any]:
     # Absolute values as float64, or long double.
     if b.dtype.kind == "c":
-        return np.asarray(np.abs(b.astype(np.result_type(b.dtype, np.complex128))))
+        sizes = np.abs(b.astype(np.result_type(b.dtype, np.complex128)))
+        # Of finite parts there is a size, which may have no float.
+        return np.asarray(np.minimum(sizes, np.finfo(sizes.dtype).max))
     return np.asarray(np.abs(b.astype(np.result_type(b.dtype, np.float64))))

@@ -5,6 +5,7 @@ Raises `UnsupportedError` where the one that was asked for is in neither.
 
 from __future__ import annotations
 
+from operator import index
 from typing import TYPE_CHECKING, TypeAlias
 
 from tsr.errors import UnsupportedError
@@ -111,20 +112,20 @@ def _chosen(a: Reading, b: Reading, wanted: str | int) -> Pair:
     names = [each.name for side in (a, b) if side.named for each in side]
     known = ", ".join(map(repr, dict.fromkeys(names[:_NAMES_SHOWN])))
     count = max(len(a), len(b))
+    expected = f"an index from 0 to {count - 1}" if count else "none, for there are none"
     raise UnsupportedError(
-        f"tensor: got {wanted!r}, expected an index from 0 to {count - 1}"
+        f"tensor: got {wanted!r}, expected {expected}"
         + (f" or a name, such as {known}" if known else ""),
         given=wanted,
     )
 
 
 def _find(side: Reading, wanted: str | int) -> NamedTensor | None:
-    # By its name, else by its index, which may be text.
+    # By its name, else by its index, which may be text and counts from the end below 0.
     for each in side:
         if each.name == wanted and each.name:
             return each
     try:
-        index = int(wanted)
-        return side[index]
-    except (ValueError, IndexError):
+        return side[int(wanted) if isinstance(wanted, str) else index(wanted)]
+    except (TypeError, ValueError, IndexError):
         return None

@@ -279,7 +279,10 @@ def _of_memory(given: Any, depth: int = 0) -> Tree:
     torch = sys.modules.get("torch")
     if torch is not None and isinstance(given, torch.Tensor):
         return pt.show_tensor(given)
-    array = np.asarray(given)
+    try:
+        array = np.asarray(given)
+    except ValueError as error:
+        raise UnsupportedError(f"arrays: {error}", given=given) from error
     name = array.dtype.name
     if name in BITS:  # the package ml_dtypes has them
         return Tensor(name, array.shape, lambda: array.view(BITS[name]))
