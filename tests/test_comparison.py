@@ -305,6 +305,23 @@ def test_shapes() -> None:
     assert compare(np.ones((0, 3)), np.ones((0, 3)))
 
 
+def test_shapes_in_folders(tmp_path: Path) -> None:
+    """A folder has files of either format, and that of each says what its dimensions mean."""
+    array = np.ones((2, 3), np.float32)
+    contents = {
+        "v1": tsr.dumps(array),
+        "tsr4": tsr.dumps([array], format="tsr4"),
+        "other": tsr.dumps(array[np.newaxis]),
+    }
+    for name, data in contents.items():
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "x.tsr").write_bytes(data)
+    for other in ("v1", "other", "v1/x.tsr"):
+        assert compare(tmp_path / "tsr4", tmp_path / other)
+        assert compare(tmp_path / other, tmp_path / "tsr4")
+    assert not compare(tmp_path / "v1", tmp_path / "other")
+
+
 @pytest.mark.parametrize(("name", "options", "placed"), FORMATS)
 @pytest.mark.parametrize("back", [False, True], ids=["there", "back"])
 def test_one_bit_of_a_model(

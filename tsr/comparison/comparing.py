@@ -22,6 +22,7 @@ from tsr.comparison.measure import Measure
 from tsr.comparison.pairing import pair
 from tsr.comparison.results import Comparison, Differences, Side, TensorComparison, Tolerance
 from tsr.comparison.scanning import Pages, pieces
+from tsr.contents import read_layout
 from tsr.converters.reading import open_tensors, show_arrays
 from tsr.errors import UnsupportedError
 from tsr.source import is_path
@@ -212,9 +213,17 @@ def _common_shape(
     # The shape of both, without the dimensions that TSR4 puts in front; None if there is none.
     short, long = sorted((a.shape, b.shape), key=len)
     added = len(long) - len(short)
-    if added and "TSR4" not in (sides[0].format, sides[1].format):
+    if long != (1,) * added + short:
         return None
-    return short if long == (1,) * added + short else None
+    is_known = not added or _is_tsr4(a, sides[0]) or _is_tsr4(b, sides[1])
+    return short if is_known else None
+
+
+def _is_tsr4(tensor: NamedTensor, side: Reading) -> bool:
+    # A folder has files of either format.
+    if side.format != "folder" or tensor.path is None:
+        return side.format == "TSR4"
+    return read_layout(tensor.path, strict=False).format == "TSR4"
 
 
 def _differences(
