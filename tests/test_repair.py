@@ -302,6 +302,24 @@ def test_sources(target: Path) -> None:
     assert target.read_bytes() == memory == BROKEN
 
 
+class _Endless:
+    """A stream of no format without end, of which too much is not read."""
+
+    def __init__(self) -> None:
+        self.left = 1 << 22
+
+    def read(self, size: int, /) -> bytes:
+        self.left -= size
+        assert self.left >= 0
+        return bytes(size)
+
+
+def test_endless_stream() -> None:
+    """A stream that is no TSR file is not read to an end that it may not have."""
+    repaired = tsr.repair(_Endless())
+    assert [error.clause for error in repaired.remaining] == ["V1-MAGIC-1"]
+
+
 def test_large_file(target: Path) -> None:
     """A file that is mapped is not changed either, and written in blocks."""
     array = np.arange(1 << 19, dtype=np.int32)

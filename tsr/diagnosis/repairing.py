@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tsr.atomic import AtomicFile
 from tsr.contents import read_all
+from tsr.diagnosis.anatomy import format_of
 from tsr.diagnosis.mending import Change, Editor, mend_contents, mend_head
 from tsr.errors import FormatError, UnsupportedError
 from tsr.source import is_path
@@ -152,7 +153,9 @@ def _read(source: Any) -> tuple[Any, str | None]:
     # All of a file, in memory or mapped, and what errors call it.
     if not is_path(source) and is_stream(source) and plain_descriptor(source) is None:
         check_binary(source)
-        path = stream_name(source)
-        return b"".join(iter(lambda: read_upto(source, CHUNK), b"")), path
+        path, start = stream_name(source), read_upto(source, CHUNK)
+        if format_of(start) is None:
+            return start, path  # nothing mends what is of no format, be it without end
+        return b"".join((start, *iter(lambda: read_upto(source, CHUNK), b""))), path
     data, _, path = read_all(source, strict=False)
     return data, path
