@@ -226,6 +226,35 @@ def test_resemblances_are_those_of_the_package() -> None:
     assert found == [resemblance(data).description for data in LOOKS]
 
 
+PICTURE = """
+const { planeOf, wholeGrid } = await import('./tsr/page/planes.mjs');
+const { raster } = await import('./tsr/page/raster.mjs');
+const { MARKED, sequential } = await import('./tsr/page/colours.mjs');
+const shape = [2, 1000, 777];
+const values = new Float32Array(2 * 1000 * 777);
+for (const [at, value] of data.strange) values[at] = value ?? NaN;
+const tensor = { shape, grid: wholeGrid(shape), numbers: { dtype: 'float32', values } };
+const colours = { table: sequential(), low: 0, high: 1 };
+const [wide, high] = [50, 40];
+const pixels = raster(planeOf(tensor, [1]), data.part, wide, high, colours);
+answer(Array.from({ length: wide * high }, (_, at) => [...pixels.subarray(4 * at, 4 * at + 3)])
+  .flatMap((pixel, at) => (`${pixel}` === `${MARKED.nan}` ? [at] : [])));
+"""
+
+
+@pytest.mark.parametrize(("top", "left", "rows", "columns"), [(0, 0, 1000, 777), (3, 20, 901, 301)])
+def test_what_is_no_number_shows_through(top: int, left: int, rows: int, columns: int) -> None:
+    """A NaN is seen, however many elements its pixel stands for, and in no other pixel."""
+    places = np.random.default_rng(3).integers(0, 1000 * 777, 50)
+    part = {"top": top, "left": left, "rows": rows, "columns": columns}
+    strange = [[int(777_000 + place), None] for place in places] + [[5, None]]
+    found = node(PICTURE, {"strange": strange, "part": part})
+    down = np.searchsorted(np.arange(1, 41) * rows // 40, places // 777 - top, side="right")
+    right = np.searchsorted(np.arange(1, 51) * columns // 50, places % 777 - left, side="right")
+    inside = (places // 777 >= top) & (down < 40) & (places % 777 >= left) & (right < 50)
+    assert found == sorted(set((down * 50 + right)[inside].tolist()))
+
+
 COLOURS = """
 const { diverging, sequential } = await import('./tsr/page/colours.mjs');
 answer([sequential(), diverging()].map((table) => [...table]));

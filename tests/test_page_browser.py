@@ -261,7 +261,7 @@ def test_large_tensor(browser: Any, tmp_path: Path) -> None:
     array[:, 1024:] = 100
     array[512:520] = -100
     with viewer(tab, tmp_path, [("x.tsr", tsr.dumps(array))]) as shown:
-        assert re.fullmatch(r"[2-9]\.\d elements per px, their mean", shown.text("zoom"))
+        assert re.fullmatch(r"[2-9]\.\d elements per px, the mean of some", shown.text("zoom"))
         size = shown.page.eval_on_selector("#heatmap", "(canvas) => canvas.width * canvas.height")
         assert size <= 1 << 20
         _, _, width, height = shown.box

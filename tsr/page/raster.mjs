@@ -1,6 +1,6 @@
 // A part of a plane -> pixels, at most as many as the screen has, whatever the size of the tensor.
 //
-// Where a pixel stands for many elements, it shows the mean of some of them, evenly spread; one that
+// Where a pixel stands for many elements, it shows the mean of some of them, evenly spread; any that
 // is no number shows through, for that is what people look for.
 
 import { MARKED } from './colours.mjs';
@@ -25,7 +25,23 @@ export function raster(plane, part, width, height, colours) {
       at += 4;
     }
   }
+  if (width < part.columns || height < part.rows) paintStrange(pixels, plane, part, width, height, colours);
   return pixels;
+}
+
+/** Paint the pixels of elements that are no numbers: not all elements have been looked at. */
+function paintStrange(pixels, { numbers: { values }, base, columns, strange }, part, width, height, colours) {
+  for (const place of strange) {
+    const [row, column] = [Math.floor((place - base) / columns) - part.top, (place - base) % columns - part.left];
+    if (row < 0 || row >= part.rows || column < 0 || column >= part.columns) continue;
+    const [down, right] = [pixelOf(row, part.rows, height), pixelOf(column, part.columns, width)];
+    paint(pixels, 4 * (down * width + right), values[place], colours);
+  }
+}
+
+/** The pixel that an element has its place in, as `spans` has it. */
+function pixelOf(element, count, pixels) {
+  return Math.ceil((element + 1) * pixels / count) - 1;
 }
 
 /** The colour of a number, as red, green and blue. */

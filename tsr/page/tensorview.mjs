@@ -103,7 +103,7 @@ export class TensorView {
     const said = (number) => Number(number.toPrecision(2));
     byId('zoom').textContent = across >= 1
       ? `${said(across)} px per element`
-      : `${said(1 / across)} elements per px, their mean`;
+      : `${said(1 / across)} elements per px, the mean of some`;
   }
 
   showHistogram() {
