@@ -179,7 +179,7 @@ def starter(folder: Path, workspace: Path) -> Iterator[Start]:
         sessions.append(session)
         session.start()
         if is_ready:
-            session.wait_until_ready()
+            session.wait_until_ready(60_000)
         return session
 
     try:
