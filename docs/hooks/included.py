@@ -16,8 +16,6 @@ from functools import cache
 from pathlib import Path
 from posixpath import dirname, join, normpath
 
-from markdown.extensions.toc import slugify
-
 from docs.hooks.prose import FENCED, change_prose, relative
 
 __all__ = ["DIRECTIVE", "expand", "homes", "section"]
@@ -73,9 +71,14 @@ def section(text: str, anchor: str) -> str:
         if not any(start <= found.start() < end for start, end in blocks)
     ]
     for heading, following in zip(headings, [*headings[1:], None], strict=True):
-        if slugify(heading[2], "-") == anchor:
+        if _anchor(heading[2]) == anchor:
             return text[heading.end() : following.start() if following else None].strip() + "\n"
     raise ValueError(f"no heading {anchor!r} in what is included")
+
+
+def _anchor(title: str) -> str:
+    # As Markdown and GitHub make it.
+    return re.sub(r"[-\s]+", "-", re.sub(r"[^\w\s-]", "", title).strip().lower())
 
 
 def _linked(prose: str, path: str, page: str) -> str:
