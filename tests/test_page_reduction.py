@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 import tsr
-from tsr.page.reduction import GRID_MAX, SAMPLES_BYTES, reduce
+from tsr.page.reduction import GRID_MAX, SAMPLES_BYTES, TENSORS_MAX, reduce
 from tsr.viewing.statistics import summarize
 
 ARRAYS: dict[str, NDArray[Any]] = {
@@ -113,3 +113,14 @@ def test_page_says_that_it_is_sampled(tab: Any, tmp_path: Path) -> None:
         shown.choose("option-1-0")
         assert shown.text("fault-clause") == "T4-CRC-2"
         assert shown.text("statistics").startswith("count\t9")
+
+
+def test_page_says_that_there_are_more_tensors(tab: Any, tmp_path: Path) -> None:
+    """Of very many tensors the page has the first ones, and says how many there are besides."""
+    from tests.browsing import viewer
+
+    data = tsr.dumps([np.ones(1, np.int8)] * (TENSORS_MAX + 7), format="tsr4")
+    for limit in (100, len(data)):
+        with viewer(tab, tmp_path, [("x.tsr", data)], limit=limit) as shown:
+            assert shown.page.locator("#list [role=option]").count() == TENSORS_MAX
+            assert shown.text("list").endswith("and 7 more tensors")

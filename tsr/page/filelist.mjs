@@ -44,8 +44,8 @@ export class FileList {
       if (file.fault) option.dataset.clause = file.fault.clause;
       return option;
     });
-    const left = file.tensors.length - shown.length;
-    const note = element('p', { class: 'quiet small', role: 'presentation' }, `and ${left} more tensors`);
+    const left = file.count - shown.length;
+    const note = element('p', { class: 'quiet small', role: 'presentation' }, `and ${left} more ${left === 1 ? 'tensor' : 'tensors'}`);
     const fault = element('p', { class: 'broken small', role: 'presentation' }, `⚠ ${file.fault?.clause}`);
     return [...(file.fault ? [fault] : []), ...shown, ...(left ? [note] : [])];
   }

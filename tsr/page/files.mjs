@@ -41,8 +41,9 @@ class Tensor {
 /**
  * Read a file and check all of it, with pauses, so that the page stays responsive.
  *
- * Gives `name`, `size`, `bytes`, `format`, `compressed`, `tensors`, and `fault`, the explanation of
- * the first clause that it breaks. Where that is about a payload, there are tensors nevertheless.
+ * Gives `name`, `size`, `bytes`, `format`, `compressed`, `tensors`, the `count` of them in the file, and
+ * `fault`, the explanation of the first clause that it breaks. Where that is about a payload, there
+ * are tensors nevertheless.
  */
 export async function readFile(name, bytes, rules) {
   const file = { name, size: bytes.length, bytes, format: formatOf(bytes), compressed: false, tensors: [] };
@@ -70,11 +71,13 @@ export function sampledFile(name, bytes, { size, fault, tensors }, rules) {
   const found = layout(bytes, size);
   const sampled = tensors.map((sample, index) => ({ ...found.tensors[index], sample: sample ?? {} }));
   take(file, { ...found, tensors: sampled });
+  file.count = found.tensors.length;
   return file;
 }
 
 function take(file, { compressed, tensors }) {
   file.compressed = compressed;
+  file.count = tensors.length;
   file.tensors = tensors.map((tensor, index) => new Tensor(file, index, tensor));
 }
 
