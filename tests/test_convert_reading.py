@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 import tsr
 from tests.converting import AWKWARD, assert_same, number_arrays
 from tsr.converters.reading import NamedTensor, open_tensors, show_arrays
+from tsr.converters.tensor import tiles
 from tsr.errors import ConversionError, FormatError, UnsupportedError
 
 MODEL = Path(__file__).parent / "data" / "mnist_mlp_3.pt"
@@ -270,6 +272,18 @@ def test_memory(given: Any, expected: list[Any], named: bool) -> None:
     reading = show_arrays(given)
     assert [(each.name, each.dtype, each.shape) for each in reading] == expected
     assert (reading.named, reading.format, reading[0].path) == (named, "array", None)
+
+
+def test_pieces_of_what_is_larger_than_any_memory() -> None:
+    """A small HDF5 file can have a shape of any size; its first pieces cost no more than others."""
+    first, second = islice(tiles((2**62,), 1, nbytes=16), 2)
+    assert (first, second) == ((slice(0, 16),), (slice(16, 32),))
+    assert list(tiles((2, 3), 1, nbytes=2)) == [
+        (slice(row, row + 1), slice(start, stop))
+        for row in range(2)
+        for start, stop in ((0, 2), (2, 3))
+    ]
+    assert list(tiles((), 8)) == [()]
 
 
 def test_memory_without_numbers() -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import tempfile
 from dataclasses import dataclass
-from itertools import product
 from math import prod
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
@@ -147,12 +146,22 @@ def tiles(
     for axis in reversed(range(len(shape))):
         room = (nbytes or PIECE_BYTES) // (prod(tile) * itemsize)
         tile[axis] = min(tile[axis] * max(room, 1), shape[axis])
-    starts = (range(0, dim, step) for dim, step in zip(shape, tile, strict=True))
-    for corner in product(*starts):
+    starts = [range(0, dim, step) for dim, step in zip(shape, tile, strict=True)]
+    for corner in _corners(starts):
         yield tuple(
             slice(start, min(start + step, dim))
             for start, step, dim in zip(corner, tile, shape, strict=True)
         )
+
+
+def _corners(starts: list[range]) -> Iterator[tuple[int, ...]]:
+    # What itertools.product gives; but that keeps all numbers of the ranges, which have no bound.
+    if not starts:
+        yield ()
+        return
+    for first in starts[0]:
+        for others in _corners(starts[1:]):
+            yield (first, *others)
 
 
 def scratch_file(directory: str) -> IO[bytes]:
