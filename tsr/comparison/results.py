@@ -16,7 +16,7 @@ class Tolerance:
     ----------
     rtol, atol : float, optional
         As in `numpy.allclose`: numbers for which ``|a - b| <= atol + rtol * |b|``. It is computed
-        in float64.
+        in float64, or in long double where one of the two is.
     ulp : int, optional
         Finite floats of the same dtype with no more steps of `math.nextafter` between them.
     equal_nan : bool, optional
@@ -79,14 +79,14 @@ class Differences:
     first : tuple of int or None
         The index of the first that differs, in C order.
     first_values : tuple or None
-        The two values there, as Python's numbers.
+        The two values there, as Python's numbers; long doubles, which it lacks, as numpy's.
     first_offsets : tuple of (int or None)
         Where they lie in the files, in bytes; None where that is not known: in a compressed file,
         for example.
     max_absolute, max_relative : number or None
         The largest ``|a - b|`` and ``|a - b| / |b|`` of all finite numbers that are not equal,
         within the tolerance or not; the latter where b is not 0. That of integers is exact, the
-        rest is computed in float64.
+        rest is computed in float64, or in long double where one of the two is.
     max_absolute_at, max_relative_at : tuple of int or None
         Where they are.
     max_ulp : int or None
