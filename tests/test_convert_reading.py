@@ -274,6 +274,18 @@ def test_memory(given: Any, expected: list[Any], named: bool) -> None:
     assert (reading.named, reading.format, reading[0].path) == (named, "array", None)
 
 
+def test_names_are_bounded(tmp_path: Path) -> None:
+    """Many tensors below one long key do not take as much memory as all their names would."""
+    path, one = tmp_path / "x.pt", torch.ones(1)
+    torch.save({"x" * (1 << 20): [one] * 1000}, path)
+    told = r"x\.pt: names of more than 268435456"
+    with pytest.raises(ConversionError, match=told), open_tensors(path):
+        pass
+    torch.save({"x" * (1 << 20): [one] * 10}, path)
+    with open_tensors(path) as reading:
+        assert len(reading) == 10
+
+
 def test_pieces_of_what_is_larger_than_any_memory() -> None:
     """A small HDF5 file can have a shape of any size; its first pieces cost no more than others."""
     first, second = islice(tiles((2**62,), 1, nbytes=16), 2)

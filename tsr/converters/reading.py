@@ -45,6 +45,10 @@ if TYPE_CHECKING:
 
 __all__ = ["NamedTensor", "Reading", "open_tensors", "show_arrays"]
 
+# The most characters of all names. Each repeats the keys that lead to it, which a small file can
+# have for many tensors.
+NAMES_MAX = 1 << 28
+
 _Keys: TypeAlias = "tuple[str | int, ...]"
 
 
@@ -306,10 +310,13 @@ def _reading(
     path: str | None, format: str, mode: str | None, tree: Tree, has_names: bool
 ) -> Reading:
     found = list(_walk(tree, (), False))
-    tensors = [
-        NamedTensor("/".join(map(str, keys)), keys, index, tensor)
-        for index, (keys, _, tensor) in enumerate(found)
-    ]
+    tensors, room = [], NAMES_MAX
+    for index, (keys, _, tensor) in enumerate(found):
+        name = "/".join(map(str, keys))
+        room -= len(name)
+        if room < 0:
+            raise ConversionError(f"names of more than {NAMES_MAX} characters", path=path)
+        tensors.append(NamedTensor(name, keys, index, tensor))
     named = has_names and any(is_name for _, is_name, _ in found)
     return Reading(path, format, tensors, named, mode)
 
