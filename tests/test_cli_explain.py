@@ -320,6 +320,15 @@ def test_names_are_made_printable(capsys: pytest.CaptureFixture[str]) -> None:
     assert "\x1b" not in capsys.readouterr().out
 
 
+def test_command_for_a_name_like_an_option(capsys: pytest.CaptureFixture[str]) -> None:
+    """A file that a pattern found is mended by the command, whatever its name begins with."""
+    Path("-q.tsr").write_bytes(V1 + b"x")
+    assert main(["explain", "--json", "*.tsr"]) == 1
+    [found] = json.loads(capsys.readouterr().out)
+    assert main(found["repair"].removeprefix("tsr ").split()) == 0
+    assert Path("OUT").read_bytes() == V1
+
+
 def test_no_command_for_more_findings_than_are_told(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

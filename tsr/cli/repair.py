@@ -110,8 +110,9 @@ def repair_command(path: str, explanation: Explanation) -> str | None:
     clauses = {finding.clause for finding in explanation.findings}
     if not clauses or explanation.format is None or path == STDIN:
         return None
-    command = f"tsr repair {quote(path)} -o OUT"
-    with_checksums = f"tsr repair --checksums {quote(path)} -o OUT"
+    name = quote(f"./{path}" if path.startswith("-") else path)  # what a pattern found
+    command = f"tsr repair {name} -o OUT"
+    with_checksums = f"tsr repair --checksums {name} -o OUT"
     if not clauses.isdisjoint(_IN_CONTENTS):  # then nothing is wrong but what is in them
         if len(explanation.findings) >= FINDINGS_MAX:
             return None  # there may be more of them
