@@ -95,6 +95,27 @@ def test_a_block_that_holds_much_is_inflated_in_steps() -> None:
     assert found["steps"] > 2 * 4  # of half a MiB, and as many for the checksum
 
 
+LAYOUT_STEPS = """
+const { decoding } = await import('./tsr/js/tsr.mjs');
+const steps = decoding(bytesOf(data));
+let count = 0;
+try {
+  while (!steps.next().done) count++;
+} catch (error) {
+  answer([error.clause, count]);
+}
+"""
+
+
+def test_a_directory_is_read_in_steps() -> None:
+    """However many tensors a file has, a page can do other things while it reads of them."""
+    data = tsr.dumps([np.ones(1, np.int8)] * 5000, format="tsr4", compress=True)
+    directory = data[: 128 + 64 * 5000]
+    # The last entry is wrong, so that no payload is looked at.
+    broken = directory[:-64] + b"\xff" + data[len(directory) - 63 :]
+    assert node(LAYOUT_STEPS, broken.hex()) == ["T4-DTYPE-1", 4]
+
+
 SUMMARIES = """
 const { Numbers } = await import('./tsr/js/numbers.mjs');
 const { summarizing } = await import('./tsr/js/statistics.mjs');

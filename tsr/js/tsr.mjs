@@ -20,6 +20,7 @@ const TSR4_HEADER = 128;
 const ENTRY = 64;
 const ALIGNMENT = 256n;
 const ZLIB = 1;
+const ENTRIES = 1 << 10; // that are read in one go, and
 const STEP = 1 << 20; // bytes whose CRC is computed in one go: some milliseconds
 
 /**
@@ -49,7 +50,7 @@ export function decode(bytes) {
 
 /** Do the same as a generator, in steps of some milliseconds: a page can stay responsive. */
 export function* decoding(bytes) {
-  const file = layout(bytes);
+  const file = yield* layingOut(bytes, bytes.length);
   if (file.format === 'tsr4') checkPadding(bytes, BigInt(TSR4_HEADER + ENTRY * file.tensors.length), file.tensors[0].offset);
   for (const [index, tensor] of file.tensors.entries()) {
     tensor.elements = yield* elementsOf(bytes, file, index);
@@ -68,8 +69,12 @@ export function* decoding(bytes) {
  * enough, given the `size` of the file.
  */
 export function layout(bytes, size = bytes.length) {
+  return finish(layingOut(bytes, size));
+}
+
+function* layingOut(bytes, size) {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  return startsWith(bytes, 'TSR4') ? tsr4Layout(bytes, view, BigInt(size)) : v1Layout(bytes, view, BigInt(size));
+  return startsWith(bytes, 'TSR4') ? yield* tsr4Layout(bytes, view, BigInt(size)) : v1Layout(bytes, view, BigInt(size));
 }
 
 /** The elements of a decoded tensor as numbers, in a typed array; FP16 as a Float32Array. */
@@ -124,7 +129,7 @@ function v1Layout(bytes, view, size) {
 
 // ------------------------------------------------------------------ TSR4: header and directory
 
-function tsr4Layout(bytes, view, size) {
+function* tsr4Layout(bytes, view, size) {
   const { compressed, count } = tsr4Header(bytes, view, size);
   const tensors = [];
   let end = BigInt(TSR4_HEADER + ENTRY * count);
@@ -132,6 +137,7 @@ function tsr4Layout(bytes, view, size) {
     const tensor = tsr4Entry(bytes, view, index, end, compressed);
     end = tensor.offset + tensor.storedSize;
     tensors.push(tensor);
+    if (tensors.length % ENTRIES === 0) yield;
   }
   tensors.forEach(({ offset, storedSize }, index) => {
     const there = size > offset ? size - offset : 0n;

@@ -2,7 +2,7 @@
 
 import { formatOf } from '../js/anatomy.mjs';
 import { explain } from '../js/explanation.mjs';
-import { StreamError, inflate } from '../js/inflate.mjs';
+import { StreamError, inflate, inflating } from '../js/inflate.mjs';
 import { Numbers } from '../js/numbers.mjs';
 import { summarizing } from '../js/statistics.mjs';
 import { patiently } from '../js/steps.mjs';
@@ -15,23 +15,22 @@ import { wholeGrid } from './planes.mjs';
  * `sample` is there where the page has only a part of its elements, which `grid` describes.
  */
 class Tensor {
-  #numbers;
   #summary;
 
   constructor(file, index, found) {
     Object.assign(this, found, { file, index, grid: found.sample?.grid ?? wholeGrid(found.shape) });
   }
 
-  /** Its elements, or undefined where its payload does not inflate. */
-  get numbers() {
-    if (!this.#numbers) {
-      const elements = this.elements ?? elementsOf(this);
-      this.#numbers = elements && new Numbers({ dtype: this.dtype, elements });
+  /** A promise of its elements, or of undefined where its payload does not inflate. */
+  async load() {
+    if (!this.numbers) {
+      const elements = this.elements ?? await elementsOf(this);
+      this.numbers = elements && new Numbers({ dtype: this.dtype, elements });
     }
-    return this.#numbers;
+    return this.numbers;
   }
 
-  /** A promise of its statistics. */
+  /** A promise of its statistics, once its elements are loaded. */
   get summary() {
     this.#summary ??= this.sample ? withNaNs(this.sample.summary) : patiently(summarizing(this.numbers.values));
     return this.#summary;
@@ -89,12 +88,12 @@ function takeWhatIsThere(file) {
   }
 }
 
-function elementsOf({ file, offset, storedSize, size, sample }) {
+async function elementsOf({ file, offset, storedSize, size, sample }) {
   if (sample) return sample.elements && embeddedBytes(sample.elements);
   const stored = file.bytes.subarray(Number(offset), Number(offset + storedSize));
   if (!file.compressed) return stored;
   try {
-    return inflate(stored, size);
+    return await patiently(inflating(stored, size));
   } catch (error) {
     if (error instanceof StreamError) return undefined;
     throw error;

@@ -36,12 +36,14 @@ export class TensorView {
     showFacts(tensor);
     this.slices.show(tensor);
     this.clear();
-    if (!tensor.numbers) {
+    const numbers = await tensor.load();
+    if (this.tensor !== tensor) return; // another one was chosen meanwhile
+    if (!numbers) {
       this.sayNothing('The payload of this tensor does not inflate.');
       return;
     }
     const summary = await tensor.summary;
-    if (this.tensor !== tensor) return; // another one was chosen meanwhile
+    if (this.tensor !== tensor) return;
     this.summary = summary;
     showStatistics(tensor, summary);
     this.showHistogram();
