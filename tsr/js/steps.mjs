@@ -13,14 +13,13 @@ export function finish(steps) {
   }
 }
 
-/** Do the same, but let events be handled in between; an aborted signal ends it with its reason. */
-export async function patiently(steps, signal) {
+/** Do the same, but let events be handled in between. */
+export async function patiently(steps) {
   for (let since = performance.now(); ;) {
     const { done, value } = steps.next();
     if (done) return value;
     if (performance.now() - since > PATIENCE) {
       await new Promise((resolve) => setTimeout(resolve));
-      signal?.throwIfAborted();
       since = performance.now();
     }
   }
