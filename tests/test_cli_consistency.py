@@ -249,20 +249,20 @@ def test_stdin(line: str, run: Run) -> None:
 
 @pytest.mark.parametrize(
     "line",
-    ["convert good.tsr there", "repair broken.tsr -o there", "view --html there good.tsr",
-     "manifest -o there folder"],
+    ["convert good.tsr there.tsr", "repair broken.tsr -o there.tsr",
+     "view --html there.html good.tsr", "manifest -o there.sha256 folder"],
 )  # fmt: skip
 def test_what_exists_stays(line: str, capsys: pytest.CaptureFixture[str]) -> None:
     """What is there is not replaced without --force, which the error names, and with it is."""
-    line = line.replace("there", "there.tsr")
-    Path("there.tsr").write_bytes(b"old")
+    (there,) = (word for word in line.split() if word.startswith("there"))
+    Path(there).write_bytes(b"old")
     assert main(line.split()) == 2
     out, err = capsys.readouterr()
     assert out == ""
-    assert re.fullmatch(r"tsr: there\.tsr: File exists; .*--force\)? replaces it\n", err)
-    assert Path("there.tsr").read_bytes() == b"old"
+    assert re.fullmatch(rf"tsr: {there}: File exists; .*--force\)? replaces it\n", err)
+    assert Path(there).read_bytes() == b"old"
     assert main([*line.split(), "-f"]) == 0
-    assert Path("there.tsr").read_bytes() != b"old"
+    assert Path(there).read_bytes() != b"old"
 
 
 @pytest.mark.parametrize("line", ["info", "validate", "explain", "checksum", "view"])

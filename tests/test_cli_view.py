@@ -406,7 +406,7 @@ def test_name_is_printable(capsys: pytest.CaptureFixture[str]) -> None:
         (["c.npy"], 1, "tsr: c.npy: dtype: got complex128, expected bool, integer or real floating "
          "point\n"),
         (["empty.npz"], 1, "tsr: empty.npz: holds no tensors\n"),
-        (["--html", "x.tsr", "m.tsr"], 2, "tsr: x.tsr: File exists; --force replaces it\n"),
+        (["--html", "x.html", "m.tsr"], 2, "tsr: x.html: File exists; --force replaces it\n"),
         (["--html", "o.html", "x.npz"], 1, "tsr: x.npz: a page shows .tsr files, not .npz: "
          "'tsr convert' makes one\n"),
         (["--html", "o.html", "nope.tsr", "x.tsr"], 2,
@@ -423,6 +423,7 @@ def test_refused(
     np.savez("x.npz", weight=MARKED, bias=MARKED)
     np.save("c.npy", np.zeros(3, complex))
     np.savez("empty.npz")
+    Path("x.html").touch()
     assert main(["view", *arguments]) == code
     assert capsys.readouterr() == ("", message)
     assert not Path("o.html").exists()
@@ -436,6 +437,8 @@ def test_refused(
         (["--slice", "a", "x"], "--slice: got 'a', expected indices like"),
         (["--html", "o", "--json", "x"], "--html has all in the page to choose from: no --json"),
         (["--html", "o", "--slice", "0", "x"], "choose from: no --slice"),
+        (["--force", "--html", "a.tsr", "b.tsr"], "--html: got a.tsr, expected a name like page"),
+        (["--html", "o.npy", "b.tsr"], "--html: got o.npy, expected a name like page.html"),
         (["--html", "o", "--lenient", "x"], "--html tells what is wrong in the page: no --lenient"),
     ],
 )

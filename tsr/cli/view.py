@@ -144,6 +144,8 @@ def _write_page(options: Namespace, report: Report) -> int:
             parser().error(f"--html has all in the page to choose from: no --{name}")
     if options.lenient:
         parser().error("--html tells what is wrong in the page: no --lenient")
+    if _is_of_tensors(options.html):  # as where '--html *.tsr' became --html a.tsr b.tsr
+        parser().error(f"--html: got {printable(options.html)}, expected a name like page.html")
     with report.blame(options.html):
         _check_free(options.html, options.force)
     if report.code:
@@ -173,13 +175,21 @@ def _check_free(path: str, force: bool) -> None:
 def _check_suffix(path: str) -> None:
     # The page reads .tsr files, and tells what is wrong with what is none; of other formats it
     # would say no more than that.
-    from tsr.converters.registry import find_format, suffix_of
+    from tsr.converters.registry import suffix_of
 
     suffix = suffix_of(path)
-    if suffix not in ("", ".tsr") and find_format(suffix) is not None:
+    if suffix != ".tsr" and _is_of_tensors(path):
         raise ConversionError(
             f"a page shows .tsr files, not {suffix}: 'tsr convert' makes one", path=path
         )
+
+
+def _is_of_tensors(path: str) -> bool:
+    # Whether files that are called so hold tensors, by the suffix.
+    from tsr.converters.registry import find_format, suffix_of
+
+    suffix = suffix_of(path)
+    return suffix != "" and find_format(suffix) is not None
 
 
 def _looks(options: Namespace, report: Report) -> Iterator[tuple[str, Reading, Look, bool]]:
