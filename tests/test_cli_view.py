@@ -461,6 +461,7 @@ def test_html(capsys: pytest.CaptureFixture[str]) -> None:
     assert '"name": "x.tsr"' in page
     assert shown(capsys, "--force", "--html", "o.html", "x.tsr") == ["x.tsr -> o.html"]
     assert '"name": "m.tsr"' not in Path("o.html").read_text("utf-8")
+    assert shown(capsys, "--html", "-", "x.tsr") == Path("o.html").read_text("utf-8").splitlines()
     assert sorted(path.name for path in Path().iterdir()) == ["m.tsr", "o.html", "x.tsr"]
 
 

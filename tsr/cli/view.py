@@ -10,8 +10,8 @@ from math import inf
 from typing import TYPE_CHECKING, Any
 
 from tsr.cli.arguments import add_color, add_json, add_lenient, add_paths, command_parser
-from tsr.cli.inputs import expand, label, opened
-from tsr.cli.output import print_json, printable
+from tsr.cli.inputs import STDIN, expand, label, opened
+from tsr.cli.output import print_bytes, print_json, printable
 from tsr.cli.progress import progress_bar
 from tsr.cli.report import Report
 from tsr.cli.viewing.slices import parse_slice
@@ -93,7 +93,9 @@ def parser() -> ArgumentParser:
     )  # fmt: skip
     made.add_argument("--exact", action="store_true", help="look at every element, however many")
     made.add_argument(
-        "--html", metavar="OUT", help="write a page for a browser, with all tensors, to this file"
+        "--html",
+        metavar="OUT",
+        help="write a page for a browser, with all tensors, to this file, or to stdout for '-'",
     )
     made.add_argument("-f", "--force", action="store_true", help="let --html replace a file")
     add_lenient(made)
@@ -157,17 +159,20 @@ def _write_page(options: Namespace, report: Report) -> int:
             sources.append((label(path), opened(path)))
     if report.code:
         return report.code
-    from tsr.page import write_page
+    from tsr.page import build_page, write_page
 
+    names, files = zip(*sources, strict=True)
     with report.blame(options.html):
-        names, files = zip(*sources, strict=True)
+        if options.html == STDIN:
+            print_bytes(build_page(files, names=names).encode())
+            return 0
         write_page(options.html, files, names=names)
         print(printable(f"{', '.join(names)} -> {options.html}"))
     return report.code
 
 
 def _check_free(path: str, force: bool) -> None:
-    if not force and os.path.lexists(path):
+    if path != STDIN and not force and os.path.lexists(path):
         reason = f"{os.strerror(errno.EEXIST)}; --force replaces it"
         raise FileExistsError(errno.EEXIST, reason, path)
 
