@@ -7,6 +7,7 @@ import re
 import struct
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,10 @@ from numpy.typing import NDArray
 
 import tsr
 from tsr.cli import main
+from tsr.cli.output import width_of
+from tsr.cli.viewing import listing
 from tsr.cli.viewing.palette import ABOVE, BELOW, NAN, Scale, colors, make_scale
+from tsr.viewing.statistics import summarize
 
 pty = pytest.importorskip("pty", reason="needs pseudo-terminals")
 fcntl = pytest.importorskip("fcntl", reason="sets the size of a window")
@@ -211,3 +215,15 @@ def test_places_of_the_smallest_numbers() -> None:
     assert scale.places(smallest).tolist() == [0.0, 0.5, 1.0]
     with np.errstate(all="raise"):
         assert Scale(-1.7e308, -1.6e308, False).places(np.array([1.7e308])).tolist() == [1.0]
+
+
+def test_table_of_very_many_tensors() -> None:
+    """The time that a table takes grows with its lines, not with their square."""
+    begin = time.process_time()
+    found = summarize(np.arange(3))
+    lines = listing.listing(
+        [listing.row("x.tsr", i, "", "int64", (i, 3), found) for i in range(5000)], 80
+    )
+    assert time.process_time() - begin < 10  # the square of 5000 takes minutes
+    assert len(lines) == 5001
+    assert len({width_of("".join(span.text for span in line)) for line in lines}) == 1

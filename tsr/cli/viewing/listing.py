@@ -64,22 +64,20 @@ def listing(rows: list[Row], width: int | None) -> list[Line]:
     for heading in _NOTHING:
         if not any(columns[heading][1:]):
             del columns[heading]
+    wide = {heading: max(map(width_of, cells)) for heading, cells in columns.items()}
     for spared in _SPARED:
-        if width is None or _width(columns) <= width:
+        if width is None or sum(wide.values()) + 2 * (len(wide) - 1) <= width:
             break
         for heading in spared:
-            columns.pop(heading, None)
-    lines = [_line(columns, index) for index in range(len(rows) + 1)]
+            wide.pop(heading, None)
+    lines = [_line(columns, wide, index) for index in range(len(rows) + 1)]
     return [[span._replace(fore=None, bold=True) for span in lines[0]], *lines[1:]]
 
 
-def _width(columns: dict[str, list[str]]) -> int:
-    return sum(max(map(width_of, cells)) + 2 for cells in columns.values()) - 2
-
-
-def _line(columns: dict[str, list[str]], index: int) -> Line:
+def _line(columns: dict[str, list[str]], wide: dict[str, int], index: int) -> Line:
+    # The cells of a line, in the columns whose widths are given.
     line: Line = []
-    for heading, cells in columns.items():
-        text = aligned(cells[index], max(map(width_of, cells)), right=heading in _RIGHT)
+    for heading, width in wide.items():
+        text = aligned(columns[heading][index], width, right=heading in _RIGHT)
         line += [Span("  " if line else ""), Span(text, fore=_COLORS.get(heading))]
     return line
