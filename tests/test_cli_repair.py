@@ -77,7 +77,9 @@ def test_what_remains(capsys: pytest.CaptureFixture[str]) -> None:
 def test_what_exists_is_replaced_by_force_only(capsys: pytest.CaptureFixture[str]) -> None:
     """An existing file, the broken one too, is replaced with --force."""
     assert main(["repair", "bad.tsr", "-o", "bad.tsr"]) == 2
-    assert capsys.readouterr() == ("", "tsr: bad.tsr: File exists\n")
+    assert capsys.readouterr() == (
+        "", "tsr: bad.tsr: File exists; overwrite=True (--force) replaces it\n"
+    )  # fmt: skip
     assert Path("bad.tsr").read_bytes() == BROKEN
     assert main(["repair", "-q", "--force", "bad.tsr", "-o", "bad.tsr"]) == 0
     assert capsys.readouterr() == ("", "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import struct
 import zlib
 from itertools import pairwise
@@ -350,6 +351,26 @@ def test_destination(target: Path) -> None:
         tsr.repair(BROKEN, str(mended))
     tsr.repair(RAW, mended, overwrite=True)
     assert mended.read_bytes() == RAW
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no mode bits")
+def test_mode_bits(target: Path) -> None:
+    """A new file is as open as the broken one, less what the umask takes, and never more."""
+    target.write_bytes(BROKEN)
+    before = os.umask(0o022)
+    try:
+        for source, expected in ((0o600, 0o600), (0o440, 0o440), (0o666, 0o644), (0o4711, 0o711)):
+            target.chmod(source)
+            mended = target.with_name(f"{source:o}.tsr")
+            tsr.repair(target, mended)
+            assert mended.stat().st_mode & 0o7777 == expected
+        tsr.repair(BROKEN, target.with_name("bytes.tsr"))
+        assert target.with_name("bytes.tsr").stat().st_mode & 0o7777 == 0o644
+        mended.chmod(0o640)
+        tsr.repair(target, mended, overwrite=True)  # as what it replaces
+        assert mended.stat().st_mode & 0o7777 == 0o640
+    finally:
+        os.umask(before)
 
 
 def test_in_place(target: Path) -> None:

@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-__all__ = ["AtomicFile", "sync_directory"]
+__all__ = ["MODE", "AtomicFile", "mode_of", "sync_directory"]
+
+# Of a new file, where nothing asks for less.
+MODE = 0o666
 
 _FLAGS = (
     os.O_RDWR
@@ -57,6 +60,8 @@ class AtomicFile:
     size : int, optional
         The bytes to come, where they are known: room for them is reserved when `durable` was
         given, so that a full disk is found out before the first is written.
+    mode : int, optional
+        The mode bits of a file that replaces none, less those that the umask takes.
 
     Attributes
     ----------
@@ -66,12 +71,15 @@ class AtomicFile:
         The temporary file, in the directory of the target.
     """
 
-    __slots__ = ("_durable", "_process", "_size", "_target", "descriptor", "path")
+    __slots__ = ("_durable", "_mode", "_process", "_size", "_target", "descriptor", "path")
 
-    def __init__(self, target: str, durable: bool | None = None, size: int = 0) -> None:
+    def __init__(
+        self, target: str, durable: bool | None = None, size: int = 0, mode: int = MODE
+    ) -> None:
         self._target = target
         self._durable = durable
         self._size = size
+        self._mode = mode
         self._process = os.getpid()
         self.descriptor = -1
         self.path = target
@@ -152,7 +160,7 @@ class AtomicFile:
         while self.descriptor < 0:
             self.path = f"{stem}.{os.getpid()}-{next(_serial)}.tmp"
             try:
-                self.descriptor = os.open(self.path, _FLAGS, 0o666)
+                self.descriptor = os.open(self.path, _FLAGS, self._mode)
             except FileExistsError:
                 continue  # left by a killed process of the same id
             except OSError as error:
@@ -196,6 +204,16 @@ class AtomicFile:
             and os.path.lexists(self.path)
         ):
             os.unlink(self.path)
+
+
+def mode_of(path: str) -> int:
+    """Give the mode bits of a file for one that is made of it: as open as that, and no more.
+
+    Those that have a program run as somebody else are left out.
+    """
+    if not _HAS_FCHMOD:
+        return MODE  # Windows: a file that cannot be written to could not be removed either
+    return stat.S_IMODE(os.stat(path).st_mode) & 0o777
 
 
 def sync_directory(path: str) -> None:

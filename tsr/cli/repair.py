@@ -94,11 +94,12 @@ def run(options: Namespace) -> int:
 def _mended(options: Namespace) -> tuple[str | None, Repair]:
     # What was or would be changed, and the file that was written.
     target = None if options.output is None else free_path(options.output, options.force)
-    repaired, data = mend(opened(options.path), options.checksums)
+    source = opened(options.path)
+    repaired, data = mend(source, options.checksums)
     if repaired.remaining:
         target = None
     if target is not None:
-        write(target, data, repaired.changes)
+        write(target, data, repaired.changes, source)
     return target, repaired
 
 

@@ -14,7 +14,7 @@ import errno
 import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tsr.atomic import AtomicFile
+from tsr.atomic import MODE, AtomicFile, mode_of
 from tsr.contents import read_all
 from tsr.diagnosis.anatomy import format_of
 from tsr.diagnosis.mending import Change, Editor, mend_contents, mend_head
@@ -64,8 +64,9 @@ def repair(
     ----------
     source : path, file object or bytes-like
     destination : path, optional
-        The file to write, in one step; it is not written if `source` cannot be mended. By default
-        nothing is written: what is returned says what would be changed.
+        The file to write, in one step, with the mode bits of a `source` that is a path; it is not
+        written if `source` cannot be mended. By default nothing is written: what is returned says
+        what would be changed.
     checksums : bool, default False
         Put right the checksums of a TSR4 file too. That takes header and elements for what they
         should be, whatever happened to them.
@@ -100,7 +101,7 @@ def repair(
     if target is not None:
         if repaired.remaining:
             raise repaired.remaining[0]
-        write(target, data, repaired.changes)
+        write(target, data, repaired.changes, source)
     return repaired
 
 
@@ -129,10 +130,11 @@ def free_path(destination: str | os.PathLike[str], overwrite: bool) -> str:
     return target
 
 
-def write(target: str, data: memoryview, changes: list[Change]) -> None:
-    """Write a file with its changes made, in one step."""
+def write(target: str, data: memoryview, changes: list[Change], source: Source) -> None:
+    """Write a file with its changes made, in one step; a new one is no more open than `source`."""
     size = len(data) + sum(len(change.after) - change.size for change in changes)
-    with AtomicFile(target, size=size) as file:
+    mode = mode_of(os.fsdecode(source)) if is_path(source) else MODE
+    with AtomicFile(target, size=size, mode=mode) as file:
         for piece in changed(data, changes):
             file.write(piece)
 
