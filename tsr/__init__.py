@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tsr.container import TensorInfo
     from tsr.converters import convert
     from tsr.cpp import get_cmake_dir, get_include
-    from tsr.diagnosis import explain, repair
+    from tsr.diagnosis import Explanation, Repair, explain, repair
     from tsr.errors import (
         ClosedFileError,
         ConversionError,
@@ -43,9 +43,11 @@ __all__ = [
     "Comparison",
     "ConversionError",
     "ConversionWarning",
+    "Explanation",
     "FormatError",
     "Header",
     "MissingExtraError",
+    "Repair",
     "TSRError",
     "TensorFile",
     "TensorInfo",
@@ -80,7 +82,7 @@ _MODULES = {
     "header": ("Header", "build_header", "parse_header"),
     "source": ("read_header",),
     "validation": ("validate",),
-    "diagnosis": ("explain", "repair"),
+    "diagnosis": ("Explanation", "Repair", "explain", "repair"),
     "container": ("TensorInfo",),
     "tensor_file": ("TensorFile", "open"),
     "tensor_writer": ("TensorWriter", "create"),

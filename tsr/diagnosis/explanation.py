@@ -101,6 +101,8 @@ def explain(source: Source, *, strict: bool = True) -> Explanation:
 class Explanation:
     """What is in a file, and what is wrong with it.
 
+    `tsr.explain` makes it; what its constructor takes is no part of the public interface.
+
     Attributes
     ----------
     path : str or None

@@ -31,7 +31,7 @@ __all__ = ["Repair", "changed", "free_path", "mend", "repair", "write"]
 
 
 class Repair(NamedTuple):
-    """What mends a file.
+    """What mends a file, as `tsr.repair` gives it.
 
     Attributes
     ----------
