@@ -153,6 +153,23 @@ def test_stdin(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPat
     assert Path("out.tsr").read_bytes() == V1
 
 
+def test_stdout(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    """The mended file goes to stdout for ``-o -``, and what is told to stderr."""
+    assert main(["repair", "bad.tsr", "-o", "-"]) == 0
+    assert capfdbinary.readouterr() == (V1, f"{CHANGES}bad.tsr -> <stdout>\n".encode())
+    assert main(["repair", "-q", "bad.tsr", "-o", "-"]) == 0
+    assert capfdbinary.readouterr() == (V1, b"")
+    assert main(["repair", "worse.tsr", "-o", "-"]) == 1
+    assert capfdbinary.readouterr() == (b"", REMAINING.encode())
+    assert not Path("-").exists()
+
+
+def test_stdout_is_for_one(capsys: pytest.CaptureFixture[str]) -> None:
+    """JSON has no room on stdout beside the file."""
+    assert main(["repair", "--json", "bad.tsr", "-o", "-"]) == 2
+    assert "--json: the file goes to stdout" in capsys.readouterr().err
+
+
 def test_no_file(capsys: pytest.CaptureFixture[str]) -> None:
     """A file that is not there is an error of the system."""
     assert main(["repair", "absent.tsr"]) == 2

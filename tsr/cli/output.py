@@ -68,8 +68,8 @@ def _escape(character: str) -> str:
     return character.encode("unicode_escape").decode("ascii")
 
 
-def print_bytes(line: bytes) -> None:
-    """Print a line for programs to read: its very bytes, whatever encoding stdout has."""
+def print_bytes(line: bytes | memoryview) -> None:
+    """Print a line or a file for programs to read: its very bytes, whatever encoding stdout has."""
     if sys.stdout is not None:
         sys.stdout.flush()
         sys.stdout.buffer.write(line)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import sys
 from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 from tsr.cli.arguments import add_color, add_json, command_parser
 from tsr.cli.color import paint
 from tsr.cli.inputs import STDIN, label, opened
-from tsr.cli.output import finding_object, print_json, printable
+from tsr.cli.output import finding_object, print_bytes, print_json, printable
 from tsr.cli.report import INVALID, Report
 from tsr.diagnosis.meanings import count_of
-from tsr.diagnosis.repairing import free_path, mend, write
+from tsr.diagnosis.repairing import changed, free_path, mend, write
 from tsr.validation import FINDINGS_MAX
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ that is not 0, and a number that follows from others which all agree.
 Without -o nothing is written: what would be changed is told, with offset, bytes before and after,
 and the clause. With -o a whole new file is written, the broken one too with --force; no byte of a
 payload is changed. A file that cannot be mended for certain is not written, and what remains is
-told.
+told. Where the file goes to stdout, all that is told goes to stderr.
 
 JSON: a list of one object with path, output, which is null where nothing was written, changes, and
 remaining, whose objects are the findings of tsr validate."""
@@ -41,6 +42,7 @@ _EXAMPLES = """\
   tsr repair broken.tsr
   tsr repair broken.tsr -o mended.tsr
   tsr repair --force broken.tsr -o broken.tsr
+  tsr repair -q broken.tsr -o - | tsr info -
   tsr repair --checksums edited.tsr -o edited-right.tsr"""
 
 # Of many changes, of many findings that remain, and of many bytes.
@@ -58,7 +60,7 @@ def parser() -> ArgumentParser:
     """Make the parser of the arguments."""
     made = command_parser("repair", _DESCRIPTION, _EXAMPLES)
     made.add_argument("path", metavar="PATH", help="the file to mend, or '-' for stdin")
-    made.add_argument("-o", "--output", metavar="OUT", help="the file to write")
+    made.add_argument("-o", "--output", metavar="OUT", help="the file to write, '-' for stdout")
     made.add_argument(
         "--checksums",
         action="store_true",
@@ -76,6 +78,8 @@ def parser() -> ArgumentParser:
 
 def run(options: Namespace) -> int:
     """Mend, print what was or would be changed and give the exit code."""
+    if options.json and options.output == STDIN:
+        parser().error("--json: the file goes to stdout")
     report = Report()
     found: list[tuple[str | None, Repair]] = []
     with report.blame(label(options.path)):
@@ -87,18 +91,23 @@ def run(options: Namespace) -> int:
             print_json([_as_object(options.path, target, repaired)])
         elif not options.quiet:
             for line in _lines(options, target, repaired):
-                print(line)
+                print(line, file=sys.stderr if options.output == STDIN else sys.stdout)
     return report.code
 
 
 def _mended(options: Namespace) -> tuple[str | None, Repair]:
     # What was or would be changed, and the file that was written.
-    target = None if options.output is None else free_path(options.output, options.force)
+    target = options.output
+    if target not in (None, STDIN):
+        target = free_path(target, options.force)
     source = opened(options.path)
     repaired, data = mend(source, options.checksums)
     if repaired.remaining:
         target = None
-    if target is not None:
+    if target == STDIN:
+        for piece in changed(data, repaired.changes):
+            print_bytes(piece)
+    elif target is not None:
         write(target, data, repaired.changes, source)
     return target, repaired
 
@@ -136,23 +145,25 @@ def _lines(options: Namespace, target: str | None, repaired: Repair) -> Iterator
     changes, remaining = repaired
     name = printable(label(options.path))
     count = count_of(len(changes), "change")
+    on_stderr = options.output == STDIN
     if remaining:
         told = f"cannot be mended for certain, {count_of(len(remaining), 'finding')} would remain"
     elif not changes:
         told = "valid, nothing to mend"
     else:
         told = f"mended by {count}"
-    yield paint(f"{name}: {told}", "bold", options.color)
+    yield paint(f"{name}: {told}", "bold", options.color, stderr=on_stderr)
     for change in changes[:_LINES]:
         yield f"  {printable(_change_text(change))}"
     yield from _more(changes, "change")
     for error in remaining[:_LINES]:
-        yield f"  {paint('remains', 'red', options.color)}  {printable(_without_path(error))}"
+        remains = paint("remains", "red", options.color, stderr=on_stderr)
+        yield f"  {remains}  {printable(_without_path(error))}"
     yield from _more(remaining, "finding")
     if options.checksums and not remaining and any("-CRC-" in each.clause for each in changes):
         yield "  Header and elements were taken for right as they are: their checksums follow them."
     if target is not None:
-        yield f"{name} -> {printable(target)}"
+        yield f"{name} -> {'<stdout>' if on_stderr else printable(target)}"
     elif changes and not remaining:
         yield "Nothing was written: -o OUT writes the mended file."
 
