@@ -256,7 +256,7 @@ def test_stdin(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPat
         (["a.tsr", "bad.tsr"], "tsr: bad.tsr: header at offset 0"),
         (["bad.npy", "a.tsr"], "tsr: bad.npy: not readable as an .npy array"),
         (["a.tsr", "x.txt"], "tsr: x.txt: nothing reads .txt files\n"),
-        (["a.tsr", "a.tsr", "--tensor", "w"], "tsr: tensor: got 'w', expected an index"),
+        (["a.tsr", "a.tsr", "--tensor", "w"], "tsr: tensor: got w, expected -1 to 0"),
         (["a.tsr", "a.tsr", "--rtol", "-1"], "--rtol: got '-1', expected a number from 0 up"),
         (["a.tsr", "a.tsr", "--atol", "nan"], "--atol: got 'nan', expected a number from 0 up"),
         (["a.tsr", "a.tsr", "--ulp", "1.5"], "--ulp: got '1.5', expected a whole number"),

@@ -405,10 +405,11 @@ def test_refusals(tmp_path: Path) -> None:
         ({"rtol": 10**400}, "rtol: got 10000"),
         ({"atol": "1"}, "atol: got '1'"),
         ({"ulp": 0.5}, "ulp: got 0.5, expected an int"),
-        ({"tensor": "z"}, "tensor: got 'z', expected an index from 0 to 0 or a name, such as 'x'"),
+        ({"tensor": "z"}, "tensor: got z, expected -1 to 0 or a name$"),
+        ({"tensor": "xx"}, "tensor: got xx, expected -1 to 0 or a name, like x$"),
         ({"tensor": 4}, "tensor: got 4"),
         ({"tensor": 0.5}, "tensor: got 0.5"),
-        ({"tensor": [0]}, "tensor: got .0., expected an index"),
+        ({"tensor": [0]}, "tensor: got .0., expected -1 to 0"),
     ):
         with pytest.raises(UnsupportedError, match=match):
             compare({"x": one}, {"x": one}, **options)

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 import tsr
 from tests.converting import AWKWARD, assert_same, number_arrays
-from tsr.converters.reading import NamedTensor, open_tensors, show_arrays
+from tsr.converters.reading import NamedTensor, no_such_tensor, open_tensors, show_arrays
 from tsr.converters.tensor import tiles
 from tsr.errors import ConversionError, FormatError, UnsupportedError
 
@@ -308,3 +308,17 @@ def test_memory_without_numbers() -> None:
     endless.append(endless)
     with pytest.raises(UnsupportedError, match="nested deeper"):
         show_arrays({"a": endless})
+
+
+def test_one_is_found_by_name_or_index() -> None:
+    """A name goes before an index, which may be text and counts from the end below 0."""
+    named = show_arrays({"1": np.int8(0), "a": np.int8(1), "b": np.int8(2)})
+    given: list[Any] = ["1", 1, "a", "2", -1, "-3", "c", 3, "-4", 0.5, [0]]
+    found = [named.find(wanted) for wanted in given]
+    places = [None if each is None else each.index for each in found]
+    assert places == [0, 1, 1, 2, 2, 0, None, None, None, None, None]
+    unnamed = show_arrays([np.zeros(1), np.ones(1)])
+    assert [unnamed.find(wanted) for wanted in ("1", "", "x")] == [unnamed[1], None, None]
+    near = str(no_such_tensor("x", "aa", unnamed, named))
+    assert near == "x: got aa, expected -3 to 2 or a name, like a"
+    assert str(no_such_tensor("x", 2, unnamed)) == "x: got 2, expected -2 to 1"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 import re
-from contextlib import suppress
 from math import inf
 from typing import TYPE_CHECKING, Any
 
@@ -241,34 +240,21 @@ def _look(
 
 def _chosen(reading: Reading, options: Namespace) -> Sequence[NamedTensor]:
     # The tensors of a file that are asked for.
+    from tsr.converters.reading import no_such_tensor
+
     if not len(reading):
         raise ConversionError("holds no tensors", path=reading.path)
     if options.tensor is not None:
-        return [_named(reading, options.tensor)]
+        found = reading.find(options.tensor)
+        if found is None:
+            raise no_such_tensor("--tensor", options.tensor, reading)
+        return [found]
     if options.slice is not None and len(reading) > 1:
         raise UnsupportedError(
             f"--slice: got {len(reading)} tensors, expected one; pick it with --tensor INDEX",
             given=len(reading),
         )
     return reading
-
-
-def _named(reading: Reading, text: str) -> NamedTensor:
-    # A name goes before an index that looks like it.
-    for tensor in reading if reading.named else ():
-        if tensor.name == text:
-            return tensor
-    count = len(reading)
-    with suppress(ValueError):
-        if -count <= int(text) < count:
-            return reading[int(text)]
-    expected = f"{-count} to {count - 1}"
-    if reading.named:
-        from difflib import get_close_matches
-
-        near = get_close_matches(text, [tensor.name for tensor in reading], 3, 0.4)
-        expected += " or a name" + (f", like {', '.join(near)}" if near else "")
-    raise UnsupportedError(f"--tensor: got {text}, expected {expected}", given=text)
 
 
 def _as_object(path: str, reading: Reading, one: Look, in_table: bool) -> dict[str, Any]:

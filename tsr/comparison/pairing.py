@@ -5,10 +5,9 @@ Raises `UnsupportedError` where the one that was asked for is in neither.
 
 from __future__ import annotations
 
-from operator import index
 from typing import TYPE_CHECKING, TypeAlias
 
-from tsr.errors import UnsupportedError
+from tsr.converters.reading import no_such_tensor
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
@@ -18,9 +17,6 @@ if TYPE_CHECKING:
     Pair: TypeAlias = tuple[NamedTensor | None, NamedTensor | None]
 
 __all__ = ["pair"]
-
-# So many names are told where one is wrong.
-_NAMES_SHOWN = 8
 
 
 def pair(a: Reading, b: Reading, tensor: str | int | None = None) -> tuple[list[Pair], bool]:
@@ -102,30 +98,11 @@ def _unique(
 def _chosen(a: Reading, b: Reading, wanted: str | int) -> Pair:
     for one, many in ((a, b), (b, a)):
         if len(one) == 1 and not one.named and (len(many) > 1 or many.named):
-            found = _find(many, wanted)
+            found = many.find(wanted)
             if found is not None:  # the one that is there, whatever the other side calls it
                 return (one[0], found) if one is a else (found, one[0])
-    for each in (_find(a, wanted), _find(b, wanted)):
+    for each in (a.find(wanted), b.find(wanted)):
         for left, right in pair(a, b)[0]:
             if each is not None and (left is each or right is each):
                 return left, right
-    names = [each.name for side in (a, b) if side.named for each in side]
-    known = ", ".join(map(repr, dict.fromkeys(names[:_NAMES_SHOWN])))
-    count = max(len(a), len(b))
-    expected = f"an index from 0 to {count - 1}" if count else "none, for there are none"
-    raise UnsupportedError(
-        f"tensor: got {wanted!r}, expected {expected}"
-        + (f" or a name, such as {known}" if known else ""),
-        given=wanted,
-    )
-
-
-def _find(side: Reading, wanted: str | int) -> NamedTensor | None:
-    # By its name, else by its index, which may be text and counts from the end below 0.
-    for each in side:
-        if each.name == wanted and each.name:
-            return each
-    try:
-        return side[int(wanted) if isinstance(wanted, str) else index(wanted)]
-    except (TypeError, ValueError, IndexError):
-        return None
+    raise no_such_tensor("tensor", wanted, a, b)

@@ -18,7 +18,10 @@ import tempfile
 from collections.abc import Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from difflib import get_close_matches
+from itertools import islice
 from math import prod
+from operator import index as as_index
 from typing import TYPE_CHECKING, Any, TypeAlias, cast, overload
 
 import numpy as np
@@ -43,11 +46,14 @@ if TYPE_CHECKING:
     from tsr.source import Source
     from tsr.tensor_file import TensorFile
 
-__all__ = ["NamedTensor", "Reading", "open_tensors", "show_arrays"]
+__all__ = ["NamedTensor", "Reading", "no_such_tensor", "open_tensors", "show_arrays"]
 
 # The most characters of all names. Each repeats the keys that lead to it, which a small file can
 # have for many tensors.
 NAMES_MAX = 1 << 28
+
+# So many names of a file are looked at for those that are like one that is not there.
+_NAMES_LOOKED_AT = 10_000
 
 _Keys: TypeAlias = "tuple[str | int, ...]"
 
@@ -176,6 +182,31 @@ class Reading(Sequence[NamedTensor]):
 
     def __len__(self) -> int:
         return len(self._tensors)
+
+    def find(self, wanted: str | int) -> NamedTensor | None:
+        """Give the tensor of a name, else of an index, which counts from the end below 0.
+
+        An index may be text; a name goes before one that looks like it. None where there is none.
+        """
+        for tensor in self if self.named else ():
+            if tensor.name == wanted:
+                return tensor
+        try:
+            return self[int(wanted) if isinstance(wanted, str) else as_index(wanted)]
+        except (TypeError, ValueError, IndexError):
+            return None
+
+
+def no_such_tensor(label: str, wanted: str | int, *readings: Reading) -> UnsupportedError:
+    """Make the error of what `Reading.find` found in none of some files; `label` begins it."""
+    count = max(map(len, readings))
+    expected = f"{-count} to {count - 1}" if count else "none, for there are none"
+    named = [reading for reading in readings if reading.named]
+    if named:
+        names = [tensor.name for reading in named for tensor in islice(reading, _NAMES_LOOKED_AT)]
+        near = get_close_matches(str(wanted), dict.fromkeys(names), 3, 0.4)
+        expected += " or a name" + (f", like {', '.join(near)}" if near else "")
+    return UnsupportedError(f"{label}: got {wanted}, expected {expected}", given=wanted)
 
 
 @contextmanager
