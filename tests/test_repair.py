@@ -349,6 +349,8 @@ def test_destination(target: Path) -> None:
     assert mended.read_bytes() == V1
     with pytest.raises(FileExistsError, match=r"mended\.tsr"):
         tsr.repair(BROKEN, str(mended))
+    with pytest.raises(FileExistsError, match="File exists: "):  # nothing replaces a folder
+        tsr.repair(BROKEN, target.parent)
     tsr.repair(RAW, mended, overwrite=True)
     assert mended.read_bytes() == RAW
 

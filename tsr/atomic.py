@@ -20,10 +20,13 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-__all__ = ["MODE", "AtomicFile", "mode_of", "sync_directory"]
+__all__ = ["MODE", "AtomicFile", "check_free", "mode_of", "occupied", "sync_directory"]
 
 # Of a new file, where nothing asks for less.
 MODE = 0o666
+
+# What has a file replaced, in Python and from the shell.
+OVERWRITE = "overwrite=True (--force)"
 
 _FLAGS = (
     os.O_RDWR
@@ -204,6 +207,24 @@ class AtomicFile:
             and os.path.lexists(self.path)
         ):
             os.unlink(self.path)
+
+
+def check_free(path: str, overwrite: bool, option: str = OVERWRITE) -> None:
+    """Check that a file can be put in a place without a loss, or that one is asked for.
+
+    Raises
+    ------
+    FileExistsError
+        Something is there: what replaces it, unless it is a folder, is the `option`.
+    """
+    if not overwrite and os.path.lexists(path):
+        raise occupied(path, None if os.path.isdir(path) else option)
+
+
+def occupied(path: str, option: str | None = OVERWRITE) -> FileExistsError:
+    """Make the error of a place that is taken; `option` replaces what is there, None nothing."""
+    advice = "" if option is None else f"; {option} replaces it"
+    return FileExistsError(errno.EEXIST, f"{os.strerror(errno.EEXIST)}{advice}", path)
 
 
 def mode_of(path: str) -> int:

@@ -12,7 +12,7 @@ from collections import Counter
 from contextlib import closing, nullcontext
 from typing import IO, TYPE_CHECKING, NamedTuple, cast
 
-from tsr.atomic import AtomicFile
+from tsr.atomic import AtomicFile, check_free
 from tsr.cli.arguments import add_color, add_json, command_parser
 from tsr.cli.checksum import print_line
 from tsr.cli.color import paint
@@ -154,9 +154,8 @@ def _write(options: Namespace) -> int:
 
 
 def _check_free(target: str, force: bool) -> None:
-    if target != STDIN and not force and os.path.lexists(target):
-        reason = f"{os.strerror(errno.EEXIST)}; --force replaces it"
-        raise FileExistsError(errno.EEXIST, reason, target)
+    if target != STDIN:
+        check_free(target, force, "--force")
 
 
 # ------------------------------------------------------------------ check

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import errno
-import os
 import re
 from math import inf
 from typing import TYPE_CHECKING, Any
 
+from tsr.atomic import check_free
 from tsr.cli.arguments import add_color, add_json, add_lenient, add_paths, command_parser
 from tsr.cli.inputs import STDIN, expand, label, opened
 from tsr.cli.output import print_bytes, print_json, printable
@@ -148,7 +147,8 @@ def _write_page(options: Namespace, report: Report) -> int:
     if _is_of_tensors(options.html):  # as where '--html *.tsr' became --html a.tsr b.tsr
         parser().error(f"--html: got {printable(options.html)}, expected a name like page.html")
     with report.blame(options.html):
-        _check_free(options.html, options.force)
+        if options.html != STDIN:
+            check_free(options.html, options.force, "--force")
     if report.code:
         return report.code
     sources = []
@@ -168,12 +168,6 @@ def _write_page(options: Namespace, report: Report) -> int:
         write_page(options.html, files, names=names)
         print(printable(f"{', '.join(names)} -> {options.html}"))
     return report.code
-
-
-def _check_free(path: str, force: bool) -> None:
-    if path != STDIN and not force and os.path.lexists(path):
-        reason = f"{os.strerror(errno.EEXIST)}; --force replaces it"
-        raise FileExistsError(errno.EEXIST, reason, path)
 
 
 def _check_suffix(path: str) -> None:

@@ -7,7 +7,6 @@ options that make no sense and `OSError` for what cannot be opened or written.
 
 from __future__ import annotations
 
-import errno
 import os
 import warnings
 from collections.abc import Mapping
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 
+from tsr.atomic import check_free
 from tsr.converters import plan, registry, tsr4_file
 from tsr.converters.arrange import arrange
 from tsr.converters.parents import parents
@@ -297,7 +297,7 @@ def _with_names(job: Job, names: str, overwrite: bool) -> Job:
             path=names,
         )
     if writes:
-        _check_free(names, overwrite)
+        check_free(names, overwrite)
         return replace(job, writer=Named(names))
     return replace(job, reader=Named(names))
 
@@ -345,7 +345,8 @@ def _convert_document(job: Job, options: Options, progress: Progress | None) -> 
         total = sum(1 for _ in tensors(document.tree))
         if progress is not None:
             document = _reporting(document, total, progress)
-        _check_free(destination, options.overwrite)
+        if not os.path.isdir(destination):  # a folder checks for itself whether it may replace it
+            check_free(destination, options.overwrite)
         with parents(destination, options.durable):
             writer.write(destination, document, options)
     _report(progress, total, total, "")
@@ -363,13 +364,6 @@ def _target(job: Job, document: Document) -> tuple[str, registry.Format, str]:
             path=document.path,
         )
     return job.file, job.writer, job.suffix
-
-
-def _check_free(path: str, overwrite: bool) -> None:
-    # A folder checks for itself whether it may replace another.
-    if not overwrite and os.path.lexists(path) and not os.path.isdir(path):
-        reason = f"{os.strerror(errno.EEXIST)}; overwrite=True (--force) replaces it"
-        raise FileExistsError(errno.EEXIST, reason, path)
 
 
 def _existing_folder(path: str) -> str:

@@ -16,7 +16,7 @@ import stat
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
-from tsr.atomic import sync_directory
+from tsr.atomic import occupied, sync_directory
 from tsr.converters import manifest, tsr_file
 from tsr.converters.guard import guard
 from tsr.converters.names import MANIFEST, SUFFIX, FileNames, key_of, natural_order
@@ -123,8 +123,7 @@ def check_replaceable(path: str, overwrite: bool) -> None:
     if not os.path.lexists(path):
         return
     if not os.path.isdir(path) or (os.listdir(path) and not overwrite):
-        advice = "; overwrite=True (--force) replaces it" if os.path.isdir(path) else ""
-        raise FileExistsError(errno.EEXIST, f"{os.strerror(errno.EEXIST)}{advice}", path)
+        raise occupied(path) if os.path.isdir(path) else occupied(path, None)
     if not os.listdir(path):
         return
     foreign = _foreign(path)

@@ -10,11 +10,10 @@ cannot be read or written.
 
 from __future__ import annotations
 
-import errno
 import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tsr.atomic import MODE, AtomicFile, mode_of
+from tsr.atomic import MODE, AtomicFile, check_free, mode_of
 from tsr.contents import read_all
 from tsr.diagnosis.anatomy import format_of
 from tsr.diagnosis.mending import Change, Editor, mend_contents, mend_head
@@ -124,9 +123,7 @@ def free_path(destination: str | os.PathLike[str], overwrite: bool) -> str:
             f"destination: got {type(destination).__name__}, expected a path", given=destination
         )
     target = os.fsdecode(destination)
-    if not overwrite and os.path.lexists(target):
-        reason = f"{os.strerror(errno.EEXIST)}; overwrite=True (--force) replaces it"
-        raise FileExistsError(errno.EEXIST, reason, target)
+    check_free(target, overwrite)
     return target
 
 
