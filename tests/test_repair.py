@@ -19,7 +19,7 @@ import tsr
 from spec.conformance.vectors import cases
 from tests.containers import entry_at, patched, resealed
 from tests.reading import Dribble, pipe, tensors_of
-from tsr.diagnosis.mending import CHANGES_MAX
+from tsr.diagnosis.mending import CHANGES_MAX, IN_CONTENTS, are_mended
 from tsr.diagnosis.repairing import Repair
 from tsr.testing import files
 
@@ -245,6 +245,21 @@ def test_padding() -> None:
         (330, b"ab\0c"), (1000, b"\1"),
     ]  # fmt: skip
     assert changed(data, repaired) == RAW
+
+
+def test_what_is_told_of_contents_is_what_is_done() -> None:
+    """A finding in padding or payloads remains, or does not, as `are_mended` says of its clause."""
+    seen = set()
+    for case in cases():
+        findings = tsr.validate(case.data)
+        clauses = {finding.clause for finding in findings}
+        if clauses & IN_CONTENTS:
+            assert clauses <= IN_CONTENTS  # header and directory are right
+            for checksums in (False, True):
+                remaining = tsr.repair(case.data, checksums=checksums).remaining
+                assert are_mended(clauses, checksums) == (not remaining)
+            seen |= clauses
+    assert seen == IN_CONTENTS
 
 
 def test_broken_streams() -> None:

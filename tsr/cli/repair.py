@@ -12,6 +12,7 @@ from tsr.cli.inputs import STDIN, label, opened
 from tsr.cli.output import finding_object, print_bytes, print_json, printable
 from tsr.cli.report import INVALID, Report
 from tsr.diagnosis.meanings import count_of
+from tsr.diagnosis.mending import IN_CONTENTS, are_mended
 from tsr.diagnosis.repairing import changed, free_path, mend, write
 from tsr.validation import FINDINGS_MAX
 
@@ -48,9 +49,6 @@ _EXAMPLES = """\
 # Of many changes, of many findings that remain, and of many bytes.
 _LINES = 20
 _BYTES = 16
-
-# What is found only where header and directory are right.
-_IN_CONTENTS = frozenset(("T4-PADDING-1", "T4-ZLIB-1", "T4-ZLIB-2", "T4-ZLIB-3", "T4-CRC-2"))
 
 # Up to this size payloads are read to find out whether a file can be mended.
 _READ_MAX = 1 << 26
@@ -123,12 +121,12 @@ def repair_command(path: str, explanation: Explanation) -> str | None:
     name = quote(f"./{path}" if path.startswith("-") else path)  # what a pattern found
     command = f"tsr repair {name} -o OUT"
     with_checksums = f"tsr repair --checksums {name} -o OUT"
-    if not clauses.isdisjoint(_IN_CONTENTS):  # then nothing is wrong but what is in them
+    if not clauses.isdisjoint(IN_CONTENTS):  # then nothing is wrong but what is in them
         if len(explanation.findings) >= FINDINGS_MAX:
             return None  # there may be more of them
-        if clauses == {"T4-PADDING-1"}:
+        if are_mended(clauses, checksums=False):
             return command
-        return with_checksums if clauses <= {"T4-PADDING-1", "T4-CRC-2"} else None
+        return with_checksums if are_mended(clauses, checksums=True) else None
     if explanation.format == "TSR4" and (explanation.size or 0) > _READ_MAX:
         return None
     try:

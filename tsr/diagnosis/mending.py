@@ -28,15 +28,31 @@ from tsr.layout import (
 from tsr.validation import check_layout, fault_in
 
 if TYPE_CHECKING:
+    from collections.abc import Set
+
     from tsr.errors import FormatError
 
-__all__ = ["CHANGES_MAX", "Change", "Editor", "mend_contents", "mend_head"]
+__all__ = [
+    "CHANGES_MAX",
+    "IN_CONTENTS",
+    "Change",
+    "Editor",
+    "are_mended",
+    "mend_contents",
+    "mend_head",
+]
 
 # A file of millions of tensors that is broken in each of them was not damaged, but made so.
 CHANGES_MAX = 10_000
 
 # The bytes that an element takes, of any type there is or was announced.
 _ITEMSIZES = (1, 2, 4, 8)
+
+# What `mend_contents` can mend, the latter where checksums are to follow the elements.
+_PADDING, _CHECKSUM = "T4-PADDING-1", "T4-CRC-2"
+
+# What is found only where header and directory are right.
+IN_CONTENTS = frozenset((_PADDING, _CHECKSUM, "T4-ZLIB-1", "T4-ZLIB-2", "T4-ZLIB-3"))
 
 # What is kept of bytes that are cut off.
 _KEPT = 16
@@ -164,8 +180,13 @@ def mend_contents(editor: Editor, checksums: bool) -> list[FormatError]:
     return remaining
 
 
+def are_mended(clauses: Set[str], checksums: bool) -> bool:
+    """Tell whether `mend_contents` mends all findings of these clauses, which `IN_CONTENTS` has."""
+    return clauses <= ({_PADDING, _CHECKSUM} if checksums else {_PADDING})
+
+
 def _mend_checksum(editor: Editor, error: FormatError) -> bool:
-    if error.clause != "T4-CRC-2" or not editor.is_certain:
+    if error.clause != _CHECKSUM or not editor.is_certain:
         return False
     return editor.set(error.field, error.clause, int(str(error.expected), 16))
 
