@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 import torch
@@ -394,6 +395,35 @@ def test_one_tensor(wanted: str | int) -> None:
             result = compare(*two, tensor=wanted)
             assert [each.name for each in result.tensors] == ["y"]
             assert result.equal
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "options"),
+    [
+        (1.5, 2.0, {}), (1.5, 1.5, {}), (np.nan, 2.0, {}), (2.0, np.nan, {"rtol": 0}),
+        (np.nan, np.nan, {"equal_nan": False}), (np.inf, 0.0, {}), (0.0, -0.0, {}),
+        (1.5, 2.0, {"atol": 1}),
+    ],
+)  # fmt: skip
+def test_one_element_that_stands_for_all(a: float, b: float, options: dict[str, Any]) -> None:
+    """Datasets that were never written to are compared as if all their elements were there."""
+    shown = [np.broadcast_to(np.float32(value), (1, 3, 4)) for value in (a, b)]
+    expected = compare(*map(np.array, shown), **options).tensors
+    assert repr(compare(*shown, **options).tensors) == repr(expected)  # a NaN equals nothing
+
+
+def test_fills_larger_than_any_file(tmp_path: Path) -> None:
+    """However many elements they stand for, one of them is looked at."""
+    for name, fill in (("a.h5", 1.0), ("b.h5", 1.5)):
+        with h5py.File(tmp_path / name, "w") as file:
+            file.create_dataset("x", (1 << 25, 1 << 25), np.float32, chunks=(1, 1), fillvalue=fill)
+    result = compare(tmp_path / "a.h5", tmp_path / "b.h5")
+    differences = result.tensors[0].differences
+    assert differences is not None
+    assert differences.elements == differences.differing == differences.unequal_bits == 1 << 50
+    assert (differences.first, differences.max_absolute) == ((0, 0), 0.5)
+    assert differences.ulp_histogram == (((1 << 21) + 1, 1 << 22, 1 << 50),)
+    assert compare(tmp_path / "a.h5", tmp_path / "a.h5").equal
 
 
 def test_refusals(tmp_path: Path) -> None:

@@ -125,6 +125,17 @@ class Measure:
         bits = (a[chosen], b[chosen]) if same_dtype else None
         self._add(values_a[chosen], values_b[chosen], places + start, other[chosen], bits)
 
+    def multiply(self, count: int) -> None:
+        """Have each element so far stand for so many."""
+        self.differing *= count
+        self.unequal *= count
+        self.unequal_bits *= count
+        self.nan_a *= count
+        self.nan_b *= count
+        self.nan_payloads *= count
+        self.infinities *= count
+        self.ulps *= count
+
     def _add(
         self, a: NDArray[Any], b: NDArray[Any], indices: NDArray[np.intp],
         other: NDArray[np.bool_], raw: tuple[NDArray[Any], NDArray[Any]] | None,

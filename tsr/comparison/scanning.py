@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     Piece = tuple[int, NDArray[Any], NDArray[Any]]
 
-__all__ = ["Pages", "pieces"]
+__all__ = ["Pages", "is_fill", "pieces"]
 
 # Compared at once as bytes: little enough for the cache of a processor.
 _SCAN_BYTES = 1 << 18
@@ -67,6 +67,12 @@ def pieces(
             if not (skip and _same_bytes(little_a, little_b)):
                 yield start + at, little_a, little_b
     passed(a.size)
+
+
+def is_fill(array: NDArray[Any]) -> bool:
+    """Tell whether an array is one element in memory, which stands for all, as of a fill value."""
+    steps = zip(array.strides, array.shape, strict=True)
+    return array.size > 1 and not any(step for step, length in steps if length > 1)
 
 
 class Pages:
