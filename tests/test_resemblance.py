@@ -126,6 +126,10 @@ def test_safetensors() -> None:
         (b"\xff\0TSR!\1", "x.tsr", "Cut off what stands before it: tail -c +3 x.tsr > OUT.tsr"),
         (b"version https://git-lfs.github.com", "x.tsr", "Get it: git lfs pull"),
         (npy(), None, "Name it what it is, then: tsr convert FILE.npy FILE.tsr"),
+        (npy(), "-x.npy", "Convert it: tsr convert ./-x.npy ./-x.tsr"),
+        (npz(), "-x", "Name it what it is, then: tsr convert ./-x.npz ./-x/"),
+        (gzip.compress(b"x"), "-x.gz", "Decompress it: gzip -dc ./-x.gz | tsr explain -"),
+        (zipped(), "--x", "Unpack it: unzip ./--x"),
         (b"hello", "x.tsr", ""),
     ],
 )

@@ -53,7 +53,7 @@ def resemblance(data: bytes, path: str | None = None) -> Resemblance:
         Its name, for the advice.
     """
     data = data[:LOOKED_AT]
-    name = "FILE" if path is None else path
+    name = "FILE" if path is None else f"./{path}" if path.startswith("-") else path
     for find in (_nothing, _near, _by_magic, _zip, _safetensors, _text, _shifted):
         found = find(data, name)
         if found is not None:
