@@ -116,6 +116,45 @@ def test_a_directory_is_read_in_steps() -> None:
     assert node(LAYOUT_STEPS, broken.hex()) == ["T4-DTYPE-1", 4]
 
 
+BOMBS = """
+const { decoding } = await import('./tsr/js/tsr.mjs');
+const { finish } = await import('./tsr/js/steps.mjs');
+const { readFile } = await import('./tsr/page/files.mjs');
+const { Memory } = await import('./tsr/page/memory.mjs');
+const kept = (tensors) => tensors.map(({ elements }) => elements?.length ?? null);
+const bytes = bytesOf(data.file);
+const some = kept(finish(decoding(bytes, { keep: 5000 })).tensors);
+let told;
+try {
+  finish(decoding(bytes, { most: 2000 }));
+} catch (error) {
+  told = `${error}`;
+}
+const { tensors } = await readFile('x', bytes, data.rules);
+const dropped = [];
+const memory = new Memory(20);
+for (const name of ['a', 'b', 'c']) memory.hold({ drop: () => dropped.push(name) }, 9);
+tensors[1].drop();
+const again = (await tensors[1].load()).values.length;
+answer({ some, told, all: kept(tensors.slice(2)), again, dropped, left: memory.left });
+"""
+
+
+def test_a_few_bytes_do_not_fill_the_memory() -> None:
+    """Of what a compressed file stands for only so much is held; the rest is inflated again."""
+    data = tsr.dumps([np.zeros(2048, np.int8)] * 4, format="tsr4", compress=True)
+    rules = {"tables": layout_tables(), "clauses": {}}
+    found = node(BOMBS, {"file": data.hex(), "rules": rules})
+    assert found == {
+        "some": [2048, 2048, None, None],
+        "told": "RangeError: a tensor of more than 2000 bytes",
+        "all": [2048, 2048],
+        "again": 2048,
+        "dropped": ["a"],
+        "left": 2,
+    }
+
+
 SUMMARIES = """
 const { Numbers } = await import('./tsr/js/numbers.mjs');
 const { summarizing } = await import('./tsr/js/statistics.mjs');

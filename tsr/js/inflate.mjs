@@ -42,10 +42,14 @@ export function inflate(bytes, size) {
   return finish(inflating(bytes, size));
 }
 
-/** Do the same as a generator, in steps of some milliseconds: one block can hold any amount. */
-export function* inflating(bytes, size) {
+/**
+ * Do the same as a generator, in steps of some milliseconds: one block can hold any amount.
+ *
+ * RangeError: more than `most` bytes come out, or more than there is memory for.
+ */
+export function* inflating(bytes, size, most = Infinity) {
   const input = new Bits(bytes);
-  const output = new Output(size);
+  const output = new Output(size, most);
   checkStart(input.bits(16));
   for (let last = 0; !last;) {
     last = input.bits(1);
@@ -229,8 +233,9 @@ class Bits {
 
 /** Bytes that come out, at most one more than are wanted. */
 class Output {
-  constructor(size) {
+  constructor(size, most) {
     this.size = size;
+    this.most = most;
     this.limit = size < 2n ** 32n ? Number(size) : Infinity; // no array is larger
     this.data = new Uint8Array(256);
     this.length = 0;
@@ -241,7 +246,8 @@ class Output {
       throw new StreamError('T4-ZLIB-2', `one of more than ${this.size} bytes`);
     }
     if (this.length === this.data.length) {
-      const larger = new Uint8Array(Math.min(2 * this.length, this.limit));
+      if (this.length >= this.most) throw new RangeError(`a tensor of more than ${this.most} bytes`);
+      const larger = new Uint8Array(Math.min(2 * this.length, this.limit, Math.max(this.most, 256)));
       larger.set(this.data);
       this.data = larger;
     }

@@ -48,12 +48,19 @@ export function decode(bytes) {
   return finish(decoding(bytes));
 }
 
-/** Do the same as a generator, in steps of some milliseconds: a page can stay responsive. */
-export function* decoding(bytes) {
+/**
+ * Do the same as a generator, in steps of some milliseconds: a page can stay responsive.
+ *
+ * Of a compressed file no more than `keep` bytes of elements are kept, those of the first tensors;
+ * the others have no `elements` then. A tensor of more than `most` bytes is a RangeError.
+ */
+export function* decoding(bytes, { keep = Infinity, most = Infinity } = {}) {
   const file = yield* layingOut(bytes, bytes.length);
   if (file.format === 'tsr4') checkPadding(bytes, BigInt(TSR4_HEADER + ENTRY * file.tensors.length), file.tensors[0].offset);
   for (const [index, tensor] of file.tensors.entries()) {
-    tensor.elements = yield* elementsOf(bytes, file, index);
+    const elements = yield* elementsOf(bytes, file, index, most);
+    if (file.compressed) keep -= elements.buffer.byteLength;
+    if (keep >= 0) tensor.elements = elements;
     const next = file.tensors[index + 1];
     if (next) checkPadding(bytes, tensor.offset + tensor.storedSize, next.offset);
   }
@@ -213,12 +220,12 @@ function payloadStart(end, compressed) {
 
 // Offsets lie within the file by now, so they are exact as numbers.
 
-function* elementsOf(bytes, file, index) {
+function* elementsOf(bytes, file, index, most) {
   const { offset, storedSize, size, crc32: expected } = file.tensors[index];
   let elements = bytes.subarray(Number(offset), Number(offset + storedSize));
   if (file.compressed) {
     try {
-      elements = yield* inflating(elements, size);
+      elements = yield* inflating(elements, size, most);
     } catch (error) {
       if (!(error instanceof StreamError)) throw error;
       throw new FormatError(error.clause, `payload[${index}]`, offset, error.found, `a zlib stream of ${size} bytes`);

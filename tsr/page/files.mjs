@@ -7,7 +7,10 @@ import { Numbers } from '../js/numbers.mjs';
 import { summarizing } from '../js/statistics.mjs';
 import { patiently } from '../js/steps.mjs';
 import { FormatError, decoding, layout } from '../js/tsr.mjs';
+import { Memory, TENSOR_MAX } from './memory.mjs';
 import { wholeGrid } from './planes.mjs';
+
+const memory = new Memory();
 
 /**
  * A tensor of a file; numbers and statistics are made when they are first asked for.
@@ -25,9 +28,16 @@ class Tensor {
   async load() {
     if (!this.numbers) {
       const elements = this.elements ?? await elementsOf(this);
-      this.numbers = elements && new Numbers({ dtype: this.dtype, elements });
+      const numbers = elements && new Numbers({ dtype: this.dtype, elements });
+      if (numbers) memory.hold(this, ownBytes(this.file, elements, numbers));
+      this.numbers = numbers;
     }
     return this.numbers;
+  }
+
+  /** Forget what `load` gives, until it is asked again. */
+  drop() {
+    this.elements = this.numbers = undefined;
   }
 
   /** A promise of its statistics, once its elements are loaded. */
@@ -42,12 +52,15 @@ class Tensor {
  *
  * Gives `name`, `size`, `bytes`, `format`, `compressed`, `tensors`, the `count` of them in the file, and
  * `fault`, the explanation of the first clause that it breaks. Where that is about a payload, there
- * are tensors nevertheless.
+ * are tensors nevertheless. RangeError: a tensor is larger than a page can hold.
  */
 export async function readFile(name, bytes, rules) {
   const file = { name, size: bytes.length, bytes, format: formatOf(bytes), compressed: false, tensors: [] };
   try {
-    take(file, await patiently(decoding(bytes)));
+    take(file, await patiently(decoding(bytes, { keep: memory.left, most: TENSOR_MAX })));
+    for (const tensor of file.tensors) {
+      if (file.compressed && tensor.elements) memory.hold(tensor, tensor.elements.buffer.byteLength);
+    }
   } catch (error) {
     if (!(error instanceof FormatError)) throw error;
     file.fault = explain(error, bytes, bytes.length, rules);
@@ -88,12 +101,19 @@ function takeWhatIsThere(file) {
   }
 }
 
+/** Bytes that the numbers of a tensor take beside the file. */
+function ownBytes(file, elements, { bits, values }) {
+  const buffers = new Set([elements, bits, values].map(({ buffer }) => buffer));
+  buffers.delete(file.bytes.buffer);
+  return [...buffers].reduce((sum, { byteLength }) => sum + byteLength, 0);
+}
+
 async function elementsOf({ file, offset, storedSize, size, sample }) {
   if (sample) return sample.elements && embeddedBytes(sample.elements);
   const stored = file.bytes.subarray(Number(offset), Number(offset + storedSize));
   if (!file.compressed) return stored;
   try {
-    return await patiently(inflating(stored, size));
+    return await patiently(inflating(stored, size, TENSOR_MAX));
   } catch (error) {
     if (error instanceof StreamError) return undefined;
     throw error;

@@ -31,7 +31,7 @@ export class TensorView {
   async show(tensor) {
     byId('tensor').hidden = !tensor;
     this.tensor = tensor;
-    this.summary = undefined;
+    this.summary = this.numbers = undefined;
     if (!tensor) return;
     showFacts(tensor);
     this.slices.show(tensor);
@@ -44,7 +44,7 @@ export class TensorView {
     }
     const summary = await tensor.summary;
     if (this.tensor !== tensor) return;
-    this.summary = summary;
+    Object.assign(this, { summary, numbers }); // the tensor may drop its numbers
     showStatistics(tensor, summary);
     this.showHistogram();
     this.showPlane();
@@ -59,9 +59,10 @@ export class TensorView {
   }
 
   showPlane() {
-    const { tensor, summary } = this;
+    const { tensor, summary, numbers } = this;
     if (!summary) return;
-    this.plane = summary.count ? planeOf(tensor, this.slices.outer) : undefined;
+    const { shape, grid } = tensor;
+    this.plane = summary.count ? planeOf({ shape, grid, numbers }, this.slices.outer) : undefined;
     const colours = coloursOf(this.range, byId('colours').value);
     showLegend(colours, summary, tensor.dtype);
     if (!this.plane) {
