@@ -116,6 +116,26 @@ def test_a_directory_is_read_in_steps() -> None:
     assert node(LAYOUT_STEPS, broken.hex()) == ["T4-DTYPE-1", 4]
 
 
+WHILE_READING = """
+const { sampledFile } = await import('./tsr/page/files.mjs');
+const bytes = bytesOf(data);
+const tensors = Array(20_000).fill({});
+let [turns, done] = [0, false];
+const reading = Promise.resolve(sampledFile('x', bytes, { size: bytes.length, tensors }, {}));
+reading.then(() => { done = true; });
+for (; !done; turns++) await new Promise((resolve) => setTimeout(resolve));
+answer([turns, (await reading).tensors.length]);
+"""
+
+
+def test_files_of_many_tensors_are_taken_in_steps() -> None:
+    """A page does other things while it takes the many tensors of a file that it has samples of."""
+    data = tsr.dumps([np.ones(1, np.int8)] * 20_000, format="tsr4", compress=True)
+    turns, count = node(WHILE_READING, data.hex())
+    assert count == 20_000
+    assert turns > 3
+
+
 BOMBS = """
 const { decoding } = await import('./tsr/js/tsr.mjs');
 const { finish } = await import('./tsr/js/steps.mjs');

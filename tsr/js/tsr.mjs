@@ -79,7 +79,8 @@ export function layout(bytes, size = bytes.length) {
   return finish(layingOut(bytes, size));
 }
 
-function* layingOut(bytes, size) {
+/** Do the same as a generator, in steps of some milliseconds. */
+export function* layingOut(bytes, size = bytes.length) {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   return startsWith(bytes, 'TSR4') ? yield* tsr4Layout(bytes, view, BigInt(size)) : v1Layout(bytes, view, BigInt(size));
 }
@@ -146,10 +147,11 @@ function* tsr4Layout(bytes, view, size) {
     tensors.push(tensor);
     if (tensors.length % ENTRIES === 0) yield;
   }
-  tensors.forEach(({ offset, storedSize }, index) => {
+  for (const [index, { offset, storedSize }] of tensors.entries()) {
     const there = size > offset ? size - offset : 0n;
     check('T4-PAYLOAD-1', `payload[${index}]`, offset, there >= storedSize, `${there} bytes`, `${storedSize} bytes`);
-  });
+    if (index % ENTRIES === ENTRIES - 1) yield;
+  }
   checkEnd('T4-END-1', size, end);
   return { format: 'tsr4', compressed, tensors };
 }

@@ -6,9 +6,11 @@ import { StreamError, inflate, inflating } from '../js/inflate.mjs';
 import { Numbers } from '../js/numbers.mjs';
 import { summarizing } from '../js/statistics.mjs';
 import { patiently } from '../js/steps.mjs';
-import { FormatError, decoding, layout } from '../js/tsr.mjs';
+import { FormatError, decoding, layingOut } from '../js/tsr.mjs';
 import { Memory, TENSOR_MAX } from './memory.mjs';
 import { wholeGrid } from './planes.mjs';
+
+const TENSORS = 1 << 10; // that are made in one go: a millisecond
 
 const memory = new Memory();
 
@@ -57,14 +59,15 @@ class Tensor {
 export async function readFile(name, bytes, rules) {
   const file = { name, size: bytes.length, bytes, format: formatOf(bytes), compressed: false, tensors: [] };
   try {
-    take(file, await patiently(decoding(bytes, { keep: memory.left, most: TENSOR_MAX })));
+    const found = await patiently(decoding(bytes, { keep: memory.left, most: TENSOR_MAX }));
+    await take(file, found);
     for (const tensor of file.tensors) {
       if (file.compressed && tensor.elements) memory.hold(tensor, tensor.elements.buffer.byteLength);
     }
   } catch (error) {
     if (!(error instanceof FormatError)) throw error;
     file.fault = explain(error, bytes, bytes.length, rules);
-    if (/^(payload|entries|padding)/.test(error.field)) takeWhatIsThere(file);
+    if (/^(payload|entries|padding)/.test(error.field)) await takeWhatIsThere(file);
   }
   return file;
 }
@@ -76,26 +79,33 @@ export async function readFile(name, bytes, rules) {
  *
  * `bytes` are those of header and directory, as far as they are right.
  */
-export function sampledFile(name, bytes, { size, fault, tensors }, rules) {
+export async function sampledFile(name, bytes, { size, fault, tensors }, rules) {
   const file = { name, size, bytes, format: formatOf(bytes), compressed: false, tensors: [] };
   if (fault) file.fault = explain(fault, bytes, size, rules);
   if (!tensors.length) return file;
-  const found = layout(bytes, size);
+  const found = await patiently(layingOut(bytes, size));
   const sampled = tensors.map((sample, index) => ({ ...found.tensors[index], sample: sample ?? {} }));
-  take(file, { ...found, tensors: sampled });
+  await take(file, { ...found, tensors: sampled });
   file.count = found.tensors.length;
   return file;
 }
 
-function take(file, { compressed, tensors }) {
-  file.compressed = compressed;
-  file.count = tensors.length;
-  file.tensors = tensors.map((tensor, index) => new Tensor(file, index, tensor));
+function take(file, found) {
+  return patiently(taking(file, found));
 }
 
-function takeWhatIsThere(file) {
+function* taking(file, { compressed, tensors }) {
+  file.compressed = compressed;
+  file.count = tensors.length;
+  for (const [index, tensor] of tensors.entries()) {
+    file.tensors.push(new Tensor(file, index, tensor));
+    if (index % TENSORS === TENSORS - 1) yield;
+  }
+}
+
+async function takeWhatIsThere(file) {
   try {
-    take(file, layout(file.bytes));
+    await take(file, await patiently(layingOut(file.bytes)));
   } catch (error) {
     if (!(error instanceof FormatError)) throw error; // the explanation is of this one
   }
