@@ -152,6 +152,26 @@ def test_no_elements(tab: Tab, tmp_path: Path) -> None:
         assert shown.text("bin") == "No finite values"
 
 
+def test_no_memory(tab: Tab, tmp_path: Path) -> None:
+    """A tensor that there is no memory for is told, and the page goes on."""
+    halves = tsr.dumps([np.ones((2, 2), np.float16)], format="tsr4")
+    whole = chance(2, 3)
+    with viewer(tab, tmp_path, [("x.tsr", tsr.dumps(whole))]) as shown:
+        shown.page.evaluate(
+            "() => { globalThis.Float32Array = class extends Float32Array {"
+            " constructor(...given) {"
+            " if (typeof given[0] === 'number') throw new RangeError('no room');"
+            " super(...given); } }; }"
+        )
+        shown.drop([("y.tsr", halves)])
+        shown.page.click("#option-1-0")
+        shown.page.wait_for_selector("#nothing:not([hidden])")
+        assert shown.text("nothing") == "This tensor cannot be shown here (RangeError: no room)."
+        shown.choose("option-0-0")
+        check_statistics(whole, shown.statistics())
+        shown.page.reload()
+
+
 def pixel(shown: Viewer, x: float, y: float) -> list[int]:
     """Read the colour of the heatmap at a place."""
     shown.page.evaluate("() => new Promise(requestAnimationFrame)")

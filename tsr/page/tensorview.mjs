@@ -36,6 +36,15 @@ export class TensorView {
     showFacts(tensor);
     this.slices.show(tensor);
     this.clear();
+    try {
+      await this.showNumbers(tensor);
+    } catch (error) {
+      // There is not always memory for what a tensor takes.
+      if (this.tensor === tensor) this.sayNothing(`This tensor cannot be shown here (${error.name}: ${error.message}).`);
+    }
+  }
+
+  async showNumbers(tensor) {
     const numbers = await tensor.load();
     if (this.tensor !== tensor) return; // another one was chosen meanwhile
     if (!numbers) {
