@@ -1,28 +1,15 @@
-"""`tsr.layout` -> what the page's JavaScript knows of headers: fields, places, types, clauses.
+"""The layouts of the formats -> what the page knows of headers: fields, places, types, clauses.
 
 The page has no table of its own: `layout_tables` gives plain lists and dicts for JSON.
 """
 
 from __future__ import annotations
 
-import re
 from struct import calcsize
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from tsr.layout import (
-    TSR4_ENTRY,
-    TSR4_ENTRY_OFFSETS,
-    TSR4_ENTRY_SIZE,
-    TSR4_HEADER,
-    TSR4_HEADER_SIZE,
-    TSR4_OFFSETS,
-    V1_HEADER,
-    V1_HEADER_SIZE,
-    V1_OFFSETS,
-)
-
-if TYPE_CHECKING:
-    from struct import Struct
+from tsr.diagnosis.fields import fields_of
+from tsr.layout import TSR4_ENTRY_SIZE, TSR4_HEADER_SIZE, V1_HEADER_SIZE
 
 __all__ = ["ENTRY_CLAUSES", "TSR4_CLAUSES", "V1_CLAUSES", "layout_tables"]
 
@@ -65,7 +52,11 @@ ENTRY_CLAUSES: dict[str, tuple[str, ...]] = {
     "data_crc32": ("T4-CRC-2",),
 }
 
-_TYPES = {"B": "uint8", "H": "uint16", "I": "uint32", "Q": "uint64", "i": "int32", "q": "int64"}
+# What the page calls the kinds of fields.
+_TYPES = {
+    "s": "bytes", "B": "uint8", "H": "uint16", "I": "uint32", "Q": "uint64", "i": "int32",
+    "q": "int64",
+}  # fmt: skip
 
 
 def layout_tables() -> dict[str, Any]:
@@ -73,34 +64,26 @@ def layout_tables() -> dict[str, Any]:
     return {
         "v1": {
             "header_size": V1_HEADER_SIZE,
-            "header": _fields(V1_HEADER, V1_OFFSETS, V1_CLAUSES),
+            "header": _fields("TSR v1", V1_CLAUSES),
         },
         "tsr4": {
             "header_size": TSR4_HEADER_SIZE,
             "entry_size": TSR4_ENTRY_SIZE,
-            "header": _fields(TSR4_HEADER, TSR4_OFFSETS, TSR4_CLAUSES),
-            "entry": _fields(TSR4_ENTRY, TSR4_ENTRY_OFFSETS, ENTRY_CLAUSES),
+            "header": _fields("TSR4", TSR4_CLAUSES),
+            "entry": _fields("entry", ENTRY_CLAUSES),
         },
     }
 
 
-def _fields(
-    struct: Struct, offsets: dict[str, int], clauses: dict[str, tuple[str, ...]]
-) -> list[dict[str, Any]]:
-    codes, end = {}, 0
-    for code in re.findall(r"\d*[a-zA-Z]", struct.format):
-        codes[end] = code
-        end += calcsize(f"<{code}")
-    starts = [offset for offset in offsets.values() if offset < end]
-    sizes = [after - start for start, after in zip(starts, [*starts[1:], end], strict=True)]
+def _fields(kind: str, clauses: dict[str, tuple[str, ...]]) -> list[dict[str, Any]]:
     return [
         {
-            "name": name,
-            "offset": offset,
-            "size": size,
-            "type": _TYPES.get(codes[offset], "bytes"),
-            "items": size // calcsize(f"<{codes[offset]}"),
-            "clauses": clauses.get(name, ()),
+            "name": field.name,
+            "offset": field.offset,
+            "size": field.size,
+            "type": _TYPES[field.kind],
+            "items": 1 if field.kind == "s" else field.size // calcsize(f"<{field.kind}"),
+            "clauses": clauses.get(field.name, ()),
         }
-        for (name, offset), size in zip(offsets.items(), sizes, strict=False)
+        for field in fields_of(kind)
     ]
