@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 import tsr
 from spec.conformance.vectors import cases
+from tsr.cli.viewing import palette
 from tsr.diagnosis.resemblance import resemblance
 from tsr.page.tables import layout_tables
 from tsr.viewing.statistics import summarize
@@ -336,8 +337,8 @@ def test_what_is_no_number_shows_through(top: int, left: int, rows: int, columns
 
 
 COLOURS = """
-const { diverging, sequential } = await import('./tsr/page/colours.mjs');
-answer([sequential(), diverging()].map((table) => [...table]));
+const { MARKED, diverging, sequential } = await import('./tsr/page/colours.mjs');
+answer({ scales: [sequential(), diverging()].map((table) => [...table]), marked: MARKED });
 """
 
 
@@ -364,7 +365,7 @@ def oklab(colours: NDArray[Any]) -> NDArray[Any]:
 
 def test_colours_are_uniform() -> None:
     """Equal steps along a scale look equal, lightness tells more from less, 0 is in the middle."""
-    found = [np.array(table, float).reshape(256, 3) for table in node(COLOURS, None)]
+    found = [np.array(table, float).reshape(256, 3) for table in node(COLOURS, None)["scales"]]
     for colours in (found[0], found[1][:127], found[1][129:]):
         seen = oklab(colours)
         steps = np.linalg.norm(seen[8:] - seen[:-8], axis=1)
@@ -375,3 +376,18 @@ def test_colours_are_uniform() -> None:
     assert 126 <= two_sided.argmax() <= 129
     assert (np.diff(two_sided[:128:4]) > 0).all()
     assert (np.diff(two_sided[128::4]) < 0).all()
+
+
+def test_colours_are_those_of_the_terminal() -> None:
+    """`tsr view` and the page show a number in the same colour, and mark what is none alike."""
+    found = node(COLOURS, None)
+    assert found["marked"] == {
+        "nan": list(palette.NAN),
+        "positive": list(palette.ABOVE),
+        "negative": list(palette.BELOW),
+    }
+    places = np.linspace(0.0, 1.0, 256)
+    for table, diverging in zip(found["scales"], (False, True), strict=True):
+        seen = oklab(np.array(table, float).reshape(256, 3))
+        here = oklab(palette.colors(places, diverging).astype(float))
+        assert np.linalg.norm(seen - here, axis=1).max() < 0.015  # none can tell them apart

@@ -29,15 +29,16 @@ BARS: Color = (70, 150, 190)
 # What stands for a place on the scale where there are no colours.
 RAMP = " .:-=+*#%@"
 
-# At even distances on the scales of the page for browsers (tsr/page/colours.mjs): on both, equal
-# steps look equal, and on the first each colour is lighter than the one before it.
+# At even distances on the scales of the page for browsers (tsr/page/colours.mjs), which a test
+# compares: on both, equal steps look equal, and on the first each colour is lighter than the one
+# before it.
 _SEQUENTIAL = (
-    (37, 0, 71), (35, 38, 98), (27, 72, 117), (25, 105, 132), (43, 138, 142), (74, 168, 145),
-    (120, 197, 138), (179, 219, 118), (245, 234, 92),
+    (37, 0, 71), (35, 39, 99), (27, 73, 118), (25, 106, 132), (43, 138, 142), (75, 168, 145),
+    (121, 197, 138), (179, 219, 118), (245, 234, 92),
 )  # fmt: skip
 _DIVERGING = (
-    (1, 70, 140), (4, 103, 199), (86, 152, 235), (159, 198, 248), (236, 240, 245),
-    (245, 187, 178), (229, 124, 110), (191, 62, 50), (139, 1, 2),
+    (0, 70, 140), (22, 111, 206), (95, 158, 238), (166, 202, 248), (245, 241, 240),
+    (245, 182, 173), (228, 123, 108), (191, 62, 50), (139, 0, 1),
 )  # fmt: skip
 
 # Colours of a scale, beside its first: so many can be told apart, and few are soon drawn.
