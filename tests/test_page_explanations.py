@@ -126,6 +126,23 @@ def test_no_tsr_at_all(data: bytes, said: str, tab: Tab, tmp_path: Path) -> None
         assert shown.text("fault-clause") in ("V1-SIZE-1", "V1-MAGIC-1")
 
 
+@pytest.mark.parametrize("options", [{}, {"limit": 0}])
+@pytest.mark.parametrize("kind", ["v1", "tsr4"])
+def test_bytes_after_the_end(kind: str, options: dict[str, int], tab: Tab, tmp_path: Path) -> None:
+    """Where nothing is wrong but bytes after the end, they are explained, and tensors are shown."""
+    array = np.arange(6, dtype=np.float32).reshape(1, 1, 2, 3)
+    data = tsr.dumps(array if kind == "v1" else [array, array], format=kind)
+    with viewer(tab, tmp_path, [("x.tsr", data + b"abc")], **options) as shown:
+        assert shown.text("fault-clause") in ("V1-PAYLOAD-2", "T4-END-1")
+        shown.page.wait_for_selector("#statistics tr")
+        assert shown.statistics()["maximum"] == 5.0
+        count = shown.page.locator("#list [role=option]").count()
+        assert count == (1 if kind == "v1" else 2)
+        if not options:
+            shown.page.focus("#hexdump")
+            assert shown.text("field").startswith("end of file")
+
+
 def test_fields_of_the_header(tab: Tab, tmp_path: Path) -> None:
     """Pointing at bytes and going through them by keys tell field, value, meaning and clause."""
     data = tsr.dumps([np.ones((2, 3), np.float32), np.ones((4, 5), np.int8)], format="tsr4")

@@ -53,8 +53,8 @@ class Tensor {
  * Read a file and check all of it, with pauses, so that the page stays responsive.
  *
  * Gives `name`, `size`, `bytes`, `format`, `compressed`, `tensors`, the `count` of them in the file, and
- * `fault`, the explanation of the first clause that it breaks. Where that is about a payload, there
- * are tensors nevertheless. RangeError: a tensor is larger than a page can hold.
+ * `fault`, the explanation of the first clause that it breaks. Where that is about a payload, or
+ * what follows the last one, there are tensors nevertheless. RangeError: a tensor is larger than a page can hold.
  */
 export async function readFile(name, bytes, rules) {
   const file = { name, size: bytes.length, bytes, format: formatOf(bytes), compressed: false, tensors: [] };
@@ -67,7 +67,7 @@ export async function readFile(name, bytes, rules) {
   } catch (error) {
     if (!(error instanceof FormatError)) throw error;
     file.fault = explain(error, bytes, bytes.length, rules);
-    if (/^(payload|entries|padding)/.test(error.field)) await takeWhatIsThere(file);
+    if (/^(payload|entries|padding|end of file)/.test(error.field)) await takeWhatIsThere(file, error);
   }
   return file;
 }
@@ -83,7 +83,7 @@ export async function sampledFile(name, bytes, { size, fault, tensors }, rules) 
   const file = { name, size, bytes, format: formatOf(bytes), compressed: false, tensors: [] };
   if (fault) file.fault = explain(fault, bytes, size, rules);
   if (!tensors.length) return file;
-  const found = await patiently(layingOut(bytes, size));
+  const found = await patiently(layingOut(bytes, sizeOf(file, fault)));
   const sampled = tensors.map((sample, index) => ({ ...found.tensors[index], sample: sample ?? {} }));
   await take(file, { ...found, tensors: sampled });
   file.count = found.tensors.length;
@@ -103,9 +103,16 @@ function* taking(file, { compressed, tensors }) {
   }
 }
 
-async function takeWhatIsThere(file) {
+/** The size of a file, without bytes after its end. */
+function sizeOf({ size }, fault) {
+  return fault?.field === 'end of file' ? Number(fault.offset) : size;
+}
+
+/** Take what header and directory tell of; bytes after the end are not looked at. */
+async function takeWhatIsThere(file, error) {
+  const size = sizeOf(file, error);
   try {
-    await take(file, await patiently(layingOut(file.bytes)));
+    await take(file, await patiently(layingOut(file.bytes, size)));
   } catch (error) {
     if (!(error instanceof FormatError)) throw error; // the explanation is of this one
   }

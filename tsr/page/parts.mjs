@@ -10,7 +10,7 @@ export function partsOf(file, index, tables) {
   if (fault?.looksLike) return unknownParts(header, fault, size);
   const entry = file.format === 'tsr4' ? entryFields(bytes, tables, entryOf(fault) ?? index) : [];
   const tensor = file.tensors[index];
-  return tensor ? [...header, ...entry, payload(file, tensor)] : [...header, ...entry, ...rest(file, header, entry, tables)];
+  return tensor ? [...header, ...entry, payload(file, tensor), ...surplus(fault)] : [...header, ...entry, ...rest(file, header, entry, tables)];
 }
 
 /** The entry that an explanation is about. */
@@ -27,6 +27,16 @@ function payload({ format, compressed }, { index, offset, storedSize }) {
     meaning: compressed ? 'A zlib stream of the elements.' : 'The elements, little-endian, in C order.',
     clauses: format === 'v1' ? ['V1-PAYLOAD-1', 'V1-PAYLOAD-2'] : ['T4-PAYLOAD-1', ...streamed],
   };
+}
+
+/** Bytes after the end, which are a part of their own. */
+function surplus(fault) {
+  if (fault?.field !== 'end of file') return [];
+  const { offset, size } = fault.wrong;
+  return [{
+    name: 'end of file', offset, size, kind: 'other', value: byteSize(size),
+    meaning: 'Nothing has its place here.', clauses: [fault.clause],
+  }];
 }
 
 /** Where the header is wrong, nobody knows what follows it. */

@@ -91,12 +91,16 @@ def reduce(data: Any, size: int, path: str | None) -> Reduction:
     path : str or None
         What errors call it.
     """
+    fault: FormatError | None = None
     try:
         layout = decode_layout(data, size, True, path, raise_error)
     except FormatError as error:
-        return Reduction(bytes(data[:TSR4_HEADER_SIZE]) + _entry(data, error), error, [])
-    contents = Contents(data, path, True, layout)
-    fault = _first_fault(contents)
+        if error.field != "end of file":
+            return Reduction(bytes(data[:TSR4_HEADER_SIZE]) + _entry(data, error), error, [])
+        fault = error.with_traceback(None)
+        layout = decode_layout(data, size, False, path, raise_error)
+    contents = Contents(data, path, fault is None, layout)
+    fault = fault or _first_fault(contents)
     file = TensorFile(contents, verify=False)
     count = min(len(file), TENSORS_MAX)
     each = SAMPLES_BYTES // count
