@@ -137,6 +137,26 @@ def test_files_of_many_tensors_are_taken_in_steps() -> None:
     assert turns > 3
 
 
+ABORTED = """
+const { patiently } = await import('./tsr/js/steps.mjs');
+let taken = 0;
+const work = new AbortController();
+function* steps() {
+  for (const start = performance.now(); performance.now() - start < 2000; taken++) yield;
+}
+setTimeout(() => work.abort());
+const ended = await patiently(steps(), work.signal).catch(({ name }) => name);
+const before = taken;
+await new Promise((resolve) => setTimeout(resolve, 30));
+answer([ended, taken === before]);
+"""
+
+
+def test_steps_that_nobody_waits_for_are_not_taken() -> None:
+    """Who chooses another tensor meanwhile does not wait for the one before."""
+    assert node(ABORTED, None) == ["AbortError", True]
+
+
 BOMBS = """
 const { decoding } = await import('./tsr/js/tsr.mjs');
 const { finish } = await import('./tsr/js/steps.mjs');

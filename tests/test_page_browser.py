@@ -152,6 +152,21 @@ def test_no_elements(tab: Tab, tmp_path: Path) -> None:
         assert shown.text("bin") == "No finite values"
 
 
+def test_quick_walk(tab: Tab, tmp_path: Path) -> None:
+    """Who goes through large tensors quickly waits for the last one only."""
+    array = np.tile(np.arange(-128, 128, dtype=np.int8), 1 << 15)
+    data = tsr.dumps([array, array + np.int8(1), array[:100]], format="tsr4")
+    with viewer(tab, tmp_path, [("x.tsr", data)]) as shown:
+        shown.page.evaluate(
+            "() => { for (const index of [1, 0, 1, 0, 1, 2])"
+            " document.getElementById(`option-0-${index}`).click(); }"
+        )
+        shown.page.wait_for_selector("#statistics tr")
+        check_statistics(array[:100], shown.statistics())
+        shown.choose("option-0-1")
+        check_statistics(array, shown.statistics())
+
+
 def test_no_memory(tab: Tab, tmp_path: Path) -> None:
     """A tensor that there is no memory for is told, and the page goes on."""
     halves = tsr.dumps([np.ones((2, 2), np.float16)], format="tsr4")

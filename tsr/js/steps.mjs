@@ -13,13 +13,14 @@ export function finish(steps) {
   }
 }
 
-/** Do the same, but let events be handled in between. */
-export async function patiently(steps) {
+/** Do the same, but let events be handled in between; `signal` can abort it there. */
+export async function patiently(steps, signal) {
   for (let since = performance.now(); ;) {
     const { done, value } = steps.next();
     if (done) return value;
     if (performance.now() - since > PATIENCE) {
       await new Promise((resolve) => setTimeout(resolve));
+      signal?.throwIfAborted();
       since = performance.now();
     }
   }

@@ -27,9 +27,9 @@ class Tensor {
   }
 
   /** A promise of its elements, or of undefined where its payload does not inflate. */
-  async load() {
+  async load(signal) {
     if (!this.numbers) {
-      const elements = this.elements ?? await elementsOf(this);
+      const elements = this.elements ?? await elementsOf(this, signal);
       const numbers = elements && new Numbers({ dtype: this.dtype, elements });
       if (numbers) memory.hold(this, ownBytes(this.file, elements, numbers));
       this.numbers = numbers;
@@ -42,9 +42,9 @@ class Tensor {
     this.elements = this.numbers = undefined;
   }
 
-  /** A promise of its statistics, once its elements are loaded. */
-  get summary() {
-    this.#summary ??= this.sample ? withNaNs(this.sample.summary) : patiently(summarizing(this.numbers.values));
+  /** A promise of its statistics, of the numbers that it has loaded. */
+  async summarize({ values }, signal) {
+    this.#summary ??= this.sample ? withNaNs(this.sample.summary) : await patiently(summarizing(values), signal);
     return this.#summary;
   }
 }
@@ -125,12 +125,12 @@ function ownBytes(file, elements, { bits, values }) {
   return [...buffers].reduce((sum, { byteLength }) => sum + byteLength, 0);
 }
 
-async function elementsOf({ file, offset, storedSize, size, sample }) {
+async function elementsOf({ file, offset, storedSize, size, sample }, signal) {
   if (sample) return sample.elements && embeddedBytes(sample.elements);
   const stored = file.bytes.subarray(Number(offset), Number(offset + storedSize));
   if (!file.compressed) return stored;
   try {
-    return await patiently(inflating(stored, size, TENSOR_MAX));
+    return await patiently(inflating(stored, size, TENSOR_MAX), signal);
   } catch (error) {
     if (error instanceof StreamError) return undefined;
     throw error;

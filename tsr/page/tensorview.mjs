@@ -29,6 +29,8 @@ export class TensorView {
 
   /** Show a tensor, or none. */
   async show(tensor) {
+    this.work?.abort(); // of the tensor before
+    const { signal } = this.work = new AbortController();
     byId('tensor').hidden = !tensor;
     this.tensor = tensor;
     this.summary = this.numbers = undefined;
@@ -37,22 +39,22 @@ export class TensorView {
     this.slices.show(tensor);
     this.clear();
     try {
-      await this.showNumbers(tensor);
+      await this.showNumbers(tensor, signal);
     } catch (error) {
       // There is not always memory for what a tensor takes.
-      if (this.tensor === tensor) this.sayNothing(`This tensor cannot be shown here (${error.name}: ${error.message}).`);
+      if (!signal.aborted) this.sayNothing(`This tensor cannot be shown here (${error.name}: ${error.message}).`);
     }
   }
 
-  async showNumbers(tensor) {
-    const numbers = await tensor.load();
-    if (this.tensor !== tensor) return; // another one was chosen meanwhile
+  async showNumbers(tensor, signal) {
+    const numbers = await tensor.load(signal);
+    if (signal.aborted) return; // another one was chosen meanwhile
     if (!numbers) {
       this.sayNothing('The payload of this tensor does not inflate.');
       return;
     }
-    const summary = await tensor.summary;
-    if (this.tensor !== tensor) return;
+    const summary = await tensor.summarize(numbers, signal);
+    if (signal.aborted) return;
     Object.assign(this, { summary, numbers }); // the tensor may drop its numbers
     showStatistics(tensor, summary);
     this.showHistogram();
