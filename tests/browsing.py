@@ -7,16 +7,21 @@ from __future__ import annotations
 
 import base64
 import re
+import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Browser, Page, Route
+from playwright.sync_api import Browser, Page, Playwright, Route
 
 from tsr.page import write_page
 
-__all__ = ["Tab", "Viewer", "viewer"]
+__all__ = ["CHROMIUM", "Tab", "Viewer", "launch", "viewer"]
+
+# Debian's name first; others are those of Ubuntu and of Google.
+_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+CHROMIUM = next(filter(None, map(shutil.which, _NAMES)), None)
 
 _DROP = """(files) => {
   const transfer = new DataTransfer();
@@ -29,6 +34,11 @@ _DROP = """(files) => {
     document.body.dispatchEvent(new DragEvent(kind, options));
   }
 }"""
+
+
+def launch(driver: Playwright) -> Browser:
+    """Start the browser of the system."""
+    return driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
 
 
 class Viewer:

@@ -7,7 +7,6 @@ does where there is no Chromium.
 
 from __future__ import annotations
 
-import shutil
 import sys
 from collections.abc import Callable
 from importlib import import_module
@@ -20,7 +19,7 @@ from numpy.typing import NDArray
 from playwright.sync_api import sync_playwright
 
 import tsr
-from tests.browsing import Tab, Viewer, viewer
+from tests.browsing import Tab, Viewer, launch, viewer
 
 __all__ = ["take_pictures"]
 
@@ -100,9 +99,7 @@ def take_pictures(folder: Path) -> None:
     Image = import_module("PIL.Image")  # noqa: N806 - the name of a module, which tests lack
     folder.mkdir(parents=True, exist_ok=True)
     with sync_playwright() as driver, TemporaryDirectory() as temporary:
-        browser = driver.chromium.launch(
-            executable_path=shutil.which("chromium"), args=["--no-sandbox"]
-        )
+        browser = launch(driver)
         tab = Tab(browser)
         for name, (scheme, show) in PICTURES.items():
             tab.page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type] # one of playwright's names

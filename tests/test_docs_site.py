@@ -5,12 +5,12 @@ from __future__ import annotations
 import fcntl
 import os
 import re
-import shutil
 import subprocess
 import sys
 from functools import cache
 from html import unescape
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -23,8 +23,6 @@ pytest.importorskip("mkdocs", reason="mkdocs is not installed: the extra docs")
 
 V1 = Vectors("v1.json")
 TSR4 = Vectors("tsr4.json")
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
 # Browsers take a moment for more, and nobody reads it.
 PAGE_MAX = 1 << 20
@@ -123,30 +121,26 @@ def test_wrong_bytes_are_marked(site: Path) -> None:
     assert "total_elements at offset 40: got 21, expected" in dump
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")
-def test_fields_tell_what_they_are(site: Path) -> None:
+def test_fields_tell_what_they_are(site: Path, browser: Any) -> None:
     """Under the pointer and with the keyboard, a field shows its name, value and meaning."""
-    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        page = browser.new_page()
-        page.goto((site / "spec" / "tsr-v1.html").as_uri())
-        valid, wrong = page.locator("figure.dump").first, page.locator("figure.dump").nth(3)
-        valid.get_by_text("06 00 00 00 00 00 00 00").hover()
-        said = valid.locator(".dump-said")
-        sync_api.expect(said).to_have_text(
-            "total_elements at offset 40, 8 bytes: 6 — 6 elements, 24 bytes"
-        )
-        assert valid.locator(".shown").count() == 2  # the bytes and their ASCII
-        first = valid.locator("button").first
-        first.focus()
-        sync_api.expect(said).to_contain_text("magic at offset 0, 4 bytes: 54 53 52 21")
-        first.press("ArrowRight")
-        sync_api.expect(said).to_contain_text("version at offset 4, 4 bytes: 1")
-        wrong.locator("button.wrong").click()
-        sync_api.expect(wrong.locator(".dump-said")).to_contain_text("[V1-TOTAL-1]")
-        sync_api.expect(wrong.locator(".dump-said")).to_contain_text("21 elements, 21 bytes")
-        browser.close()
+    from playwright.sync_api import expect
+
+    page = browser.new_page()
+    page.goto((site / "spec" / "tsr-v1.html").as_uri())
+    valid, wrong = page.locator("figure.dump").first, page.locator("figure.dump").nth(3)
+    valid.get_by_text("06 00 00 00 00 00 00 00").hover()
+    said = valid.locator(".dump-said")
+    expect(said).to_have_text("total_elements at offset 40, 8 bytes: 6 — 6 elements, 24 bytes")
+    assert valid.locator(".shown").count() == 2  # the bytes and their ASCII
+    first = valid.locator("button").first
+    first.focus()
+    expect(said).to_contain_text("magic at offset 0, 4 bytes: 54 53 52 21")
+    first.press("ArrowRight")
+    expect(said).to_contain_text("version at offset 4, 4 bytes: 1")
+    wrong.locator("button.wrong").click()
+    expect(wrong.locator(".dump-said")).to_contain_text("[V1-TOTAL-1]")
+    expect(wrong.locator(".dump-said")).to_contain_text("21 elements, 21 bytes")
+    page.close()
 
 
 def test_every_command_has_its_help(site: Path) -> None:
