@@ -167,6 +167,33 @@ def test_quick_walk(tab: Tab, tmp_path: Path) -> None:
         check_statistics(array, shown.statistics())
 
 
+def test_files_are_removed(tab: Tab, tmp_path: Path) -> None:
+    """A button and a key take the chosen file off the list; after the last the page is empty."""
+    files = [("a.tsr", tsr.dumps(chance(2, 2))), ("b.tsr", b"TSR!"), ("c.tsr", tsr.dumps(EMPTY))]
+    with viewer(tab, tmp_path, files) as shown:
+        shown.choose("option-1")
+        shown.page.click("#remove")
+        assert shown.text("status") == "2 files, all valid"
+        assert shown.text("tensor-title") == "c.tsr"
+        shown.page.focus("#list")
+        shown.page.keyboard.press("Delete")
+        assert shown.text("tensor-title") == "a.tsr"
+        assert shown.focused() == "list"
+        shown.drop([("d.tsr", tsr.dumps(chance(3, 3)))])
+        assert shown.text("tensor-title") == "d.tsr"
+        shown.page.focus("#list")
+        shown.page.keyboard.press("Delete")
+        assert shown.text("tensor-title") == "a.tsr"
+        shown.page.keyboard.press("Delete")
+        assert shown.focused() == "choose-first"
+        assert shown.text("status") == ""
+        for identifier in ("tensor", "fault", "anatomy", "list"):
+            assert shown.page.is_hidden(f"#{identifier}")
+        shown.drop(files[:1])
+        assert shown.text("tensor-title") == "a.tsr"
+        assert shown.page.is_hidden("#empty")
+
+
 def test_no_memory(tab: Tab, tmp_path: Path) -> None:
     """A tensor that there is no memory for is told, and the page goes on."""
     halves = tsr.dumps([np.ones((2, 2), np.float16)], format="tsr4")

@@ -1,7 +1,7 @@
 // The page: a list of files and tensors, what is chosen in it, and files that are dropped.
 
 import { byId } from './dom.mjs';
-import { embeddedBytes, readFile, sampledFile } from './files.mjs';
+import { embeddedBytes, readFile, release, sampledFile } from './files.mjs';
 import { FileList } from './filelist.mjs';
 import { Anatomy } from './anatomyview.mjs';
 import { showFault } from './faultview.mjs';
@@ -14,13 +14,30 @@ const data = JSON.parse(byId('data').textContent);
 const rules = { tables: data.tables, clauses: data.clauses };
 const anatomy = new Anatomy(rules);
 const tensorView = new TensorView();
-const list = new FileList(byId('list'), show);
+const list = new FileList(byId('list'), show, remove);
 
 function show({ file, tensor }) {
   byId('empty').hidden = true;
   showFault(file);
   tensorView.show(tensor);
   anatomy.show(file, tensor?.index ?? 0);
+}
+
+/** Take the chosen file off the list. */
+function remove() {
+  const file = list.chosen;
+  if (!file) return;
+  list.remove(file);
+  release(file);
+  if (!list.files.length) showNothing();
+  say(list.files.length ? summary(list.files) : '');
+}
+
+function showNothing() {
+  for (const id of ['fault', 'anatomy']) byId(id).hidden = true;
+  tensorView.show(undefined);
+  byId('empty').hidden = false;
+  byId('choose-first').focus(); // the list that had the focus is gone
 }
 
 /** Read files one after the other, `fileOf()` each, and show the first of them. */
@@ -96,6 +113,7 @@ function acceptChoices() {
 }
 
 keepTheme(byId('theme'));
+byId('remove').addEventListener('click', remove);
 acceptDrops();
 acceptChoices();
 open(data.files.map((record) => ({ name: record.name, fileOf: async () => carried(record) })));

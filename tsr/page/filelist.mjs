@@ -6,10 +6,16 @@ import { Listbox } from './listbox.mjs';
 const TENSORS_MAX = 1000; // entries that a file has in the list
 
 export class FileList {
-  /** `onChoice({ file, tensor })` is called for what is chosen; `tensor` can be undefined. */
-  constructor(box, onChoice) {
+  /**
+   * `onChoice({ file, tensor })` is called for what is chosen; `tensor` can be undefined.
+   * `onDelete()` is called when the key for it is pressed.
+   */
+  constructor(box, onChoice, onDelete) {
     this.box = box;
     this.files = [];
+    this.groups = new Map();
+    this.count = 0; // of files that were ever there
+    box.addEventListener('keydown', ({ key }) => { if (key === 'Delete') onDelete(); });
     this.targets = new Map();
     this.listbox = new Listbox(box, (option) => onChoice(this.targets.get(option)));
   }
@@ -19,12 +25,31 @@ export class FileList {
     this.listbox.set([...this.targets.keys()]);
   }
 
+  /** The file that is chosen, if there is one. */
+  get chosen() {
+    return this.targets.get(this.listbox.active)?.file;
+  }
+
+  /** Take a file away, and choose the one that follows, or else the one before. */
+  remove(file) {
+    const at = this.files.indexOf(file);
+    this.files.splice(at, 1);
+    this.groups.get(file).remove();
+    this.groups.delete(file);
+    for (const [option, target] of this.targets) if (target.file === file) this.targets.delete(option);
+    this.listbox.set([...this.targets.keys()]);
+    const next = this.files[Math.min(at, this.files.length - 1)];
+    if (next) this.choose(next);
+  }
+
   group(file) {
-    const group = this.files.length;
+    const group = this.count++;
     this.files.push(file);
     const title = element('p', { class: 'file', id: `file-${group}`, role: 'presentation' }, file.name);
     const options = file.tensors.length ? this.tensors(file, group) : [this.broken(file, group)];
-    return element('div', { role: 'group', 'aria-labelledby': title.id }, title, ...options);
+    const made = element('div', { role: 'group', 'aria-labelledby': title.id }, title, ...options);
+    this.groups.set(file, made);
+    return made;
   }
 
   /** Make the first entry of a file the active one. */

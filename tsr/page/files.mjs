@@ -90,6 +90,11 @@ export async function sampledFile(name, bytes, { size, fault, tensors }, rules) 
   return file;
 }
 
+/** Count the tensors of a file no longer, of which nobody will ask. */
+export function release(file) {
+  for (const tensor of file.tensors) memory.release(tensor);
+}
+
 function take(file, found) {
   return patiently(taking(file, found));
 }
