@@ -216,6 +216,22 @@ def test_manifest_is_whole_or_absent(
     assert sorted(folder.rglob("*")) == before
 
 
+@pytest.mark.parametrize(
+    ("output", "message"),
+    [("absent/sums", "No such file"), ("weights/a.tsr/sums", "Not a directory")],
+)
+def test_manifest_that_cannot_be_written(
+    output: str, message: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """That there is no folder for it is told before a file is read."""
+    (folder / "unreadable").symlink_to("nowhere")
+    assert main(["manifest", "-o", output, "weights"]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith(f"tsr: {output}: {message}")
+    assert err.count("\n") == 1
+
+
 def test_manifest_follows_links_to_files(folder: Path) -> None:
     """As sha256sum does: stores of models are made of them."""
     (folder / "link").symlink_to("a.tsr")

@@ -117,6 +117,8 @@ def _write(options: Namespace) -> int:
     folder = options.path
     target = os.path.join(folder, _NAME) if options.output is None else options.output
     _check_free(target, options.force)
+    if options.output is not None:
+        _check_place(target)
     names = sorted(_names(folder, report) - _own_names(folder, target, "stdout"), key=os.fsencode)
     for name in names:
         if os.path.isdir(os.path.join(folder, name)):
@@ -156,6 +158,14 @@ def _write(options: Namespace) -> int:
 def _check_free(target: str, force: bool) -> None:
     if target != STDIN:
         check_free(target, force, "--force")
+
+
+def _check_place(target: str) -> None:
+    # What would stop the writing in the end is told before all files are read.
+    folder = os.path.dirname(os.path.realpath(target))
+    if target != STDIN and not os.path.isdir(folder):
+        code = errno.ENOTDIR if os.path.lexists(folder) else errno.ENOENT
+        raise OSError(code, os.strerror(code), target)
 
 
 # ------------------------------------------------------------------ check
