@@ -322,3 +322,15 @@ def test_one_is_found_by_name_or_index() -> None:
     near = str(no_such_tensor("x", "aa", unnamed, named))
     assert near == "x: got aa, expected -3 to 2 or a name, like a"
     assert str(no_such_tensor("x", 2, unnamed)) == "x: got 2, expected -2 to 1"
+
+
+def test_entries_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file of more tensors than memory has room for is refused, wherever it comes from."""
+    path = tmp_path / "many.tsr"
+    data = tsr.dumps([np.int8(0)] * 4, format="tsr4")
+    path.write_bytes(data)
+    monkeypatch.setattr("tsr.converters.tree.ENTRIES_MAX", 3)
+    with path.open("rb") as file:
+        for source in (path, file, io.BytesIO(data), data):
+            with pytest.raises(ConversionError, match="more than 3 entries"), open_tensors(source):
+                pass

@@ -30,7 +30,7 @@ from tsr.contents import read_layout
 from tsr.converters import plan, pt, registry, tsr4_file, tsr_file
 from tsr.converters.guard import guard
 from tsr.converters.tensor import BITS, NUMPY_DTYPES, Location, Tensor, scratch_array
-from tsr.converters.tree import DEPTH_MAX, Options
+from tsr.converters.tree import DEPTH_MAX, Entries, Options
 from tsr.errors import ConversionError, UnsupportedError
 from tsr.layout import TSR4_MAGIC, TSR4_ZLIB, V1_MAGIC
 from tsr.source import is_path, open_regular
@@ -235,6 +235,7 @@ def open_tensors(source: Source, *, strict: bool = True) -> Iterator[Reading]:
     """
     if not is_path(source):
         file = open_tsr(source, strict=strict)
+        Entries(file.path or "memory").add(1, len(file))
         found: dict[Any, Tree] = {str(index): _of_file(file, index) for index in range(len(file))}
         mode = None if file.format == "TSR v1" else _mode(file.compressed)
         tree = found if len(found) > 1 else found["0"]
