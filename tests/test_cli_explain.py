@@ -7,7 +7,9 @@ import json
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,6 +19,7 @@ from spec.conformance.vectors import cases
 from tests.containers import entry_at, patched
 from tsr.cli import main
 from tsr.cli.hexdump import WRONG, hexdump
+from tsr.cli.output import stream_json
 
 X = np.arange(6, dtype=np.float32).reshape(2, 3)
 V1 = tsr.dumps(X)
@@ -427,3 +430,36 @@ def _styled(line: list[tuple[str, str]], offset: int) -> set[int]:
         found.update(range(at, at + count) if style == WRONG else ())
         at += count
     return found
+
+
+def test_json_comes_file_by_file(capsys: pytest.CaptureFixture[str]) -> None:
+    """An object is printed before the next is made, and an error leaves a whole list of them."""
+
+    def objects(count: int) -> Iterator[dict[str, Any]]:
+        for number in range(count):
+            yield {"number": number}
+            assert capsys.readouterr().out == f'{",["[number == 0]}\n{{"number": {number}}}'
+        raise KeyboardInterrupt
+
+    for count, end in ((0, "[]\n"), (2, "\n]\n")):
+        with pytest.raises(KeyboardInterrupt):
+            stream_json(objects(count))
+        assert capsys.readouterr().out == end
+
+
+def test_json_of_many_files(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The object of one file is printed before the next file is read."""
+    printed = []
+
+    class Stdin(io.BytesIO):
+        def read(self, size: int | None = -1, /) -> bytes:
+            printed.append(capsys.readouterr().out)
+            return super().read(size)
+
+    (tmp_path / "x.tsr").write_bytes(tsr.dumps(np.int8(0)))
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(Stdin(b"")))
+    assert main(["explain", "--json", str(tmp_path / "x.tsr"), "-"]) == 1
+    assert printed[0].startswith('[\n{"path": ')
+    assert len(json.loads("".join(printed) + capsys.readouterr().out)) == 2

@@ -10,7 +10,7 @@ from tsr.cli.arguments import add_color, add_json, add_lenient, add_paths, comma
 from tsr.cli.color import paint
 from tsr.cli.hexdump import WRONG, hexdump
 from tsr.cli.inputs import expand, label, opened
-from tsr.cli.output import encodable, finding_object, plain, print_json, printable
+from tsr.cli.output import encodable, finding_object, plain, printable, stream_json
 from tsr.cli.progress import progress_bar
 from tsr.cli.repair import repair_command
 from tsr.cli.report import INVALID, Report
@@ -73,7 +73,7 @@ def run(options: Namespace) -> int:
     report = Report()
     explained = _explained(options, report)
     if options.json:
-        print_json(_as_object(path, found, options.all) for path, found in explained)
+        stream_json(_as_object(path, found, options.all) for path, found in explained)
         return report.code
     width = shutil.get_terminal_size((_COLUMNS, 24)).columns
     for number, (path, explanation) in enumerate(explained):

@@ -25,6 +25,7 @@ __all__ = [
     "print_json",
     "print_table",
     "printable",
+    "stream_json",
     "width_of",
 ]
 
@@ -81,6 +82,23 @@ def print_json(objects: Iterable[dict[str, Any]]) -> None:
 
     lines = ",\n".join(json.dumps(item) for item in objects)
     print(f"[\n{lines}\n]" if lines else "[]")
+
+
+def stream_json(objects: Iterable[dict[str, Any]]) -> None:
+    """Print like `print_json`, but each object as it comes: of long ones no two are in memory.
+
+    An error among them ends the list, which is valid JSON in any case. No bar may be shown while
+    they come.
+    """
+    import json
+
+    before = "["
+    try:
+        for item in objects:
+            print(f"{before}\n{json.dumps(item)}", end="")
+            before = ","
+    finally:
+        print("[]" if before == "[" else "\n]")
 
 
 def finding_object(finding: FormatError) -> dict[str, Any]:
