@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import zlib
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -18,6 +18,7 @@ import tsr
 from spec.conformance.vectors import cases
 from tsr.cli.viewing import palette
 from tsr.diagnosis.resemblance import resemblance
+from tsr.dtypes import ANNOUNCED, TSR4_BY_CODE, V1_BY_CODE
 from tsr.page.tables import layout_tables
 from tsr.viewing.statistics import summarize
 
@@ -292,6 +293,24 @@ def test_meanings() -> None:
     assert said["dims[3]"][0] == "4"
     assert said["total_elements"] == ("12", "12 elements: the product of dims.")
     assert said["reserved_3"] == ("0", "Reserved: zeros.")
+
+
+@pytest.mark.parametrize("kind", ["v1", "tsr4"])
+def test_element_types_are_those_of_the_package(kind: Literal["v1", "tsr4"]) -> None:
+    """The page calls each code of an element type what the package does, announced ones too."""
+    data = tsr.dumps(np.zeros((1, 1, 1, 1), np.int8), format=kind)
+    at = 16 if kind == "v1" else 128
+    files = [data[:at] + bytes([code]) + data[at + 1 :] for code in range(256)]
+    found = node(FIELDS, {"files": [data.hex() for data in files], "tables": layout_tables()})
+    types = V1_BY_CODE if kind == "v1" else TSR4_BY_CODE
+    for code, fields in enumerate(found):
+        said, *_ = [field["meaning"] for field in fields if field["name"].endswith("dtype")]
+        if code in types:
+            assert said.rstrip(".").split(": ")[1].split(", ")[0] == types[code].label
+        elif kind == "v1" and code in ANNOUNCED:
+            assert said == f"{ANNOUNCED[code]}, which was announced for later versions."
+        else:
+            assert said == "No element type."
 
 
 RESEMBLANCES = """

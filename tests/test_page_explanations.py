@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -128,7 +129,9 @@ def test_no_tsr_at_all(data: bytes, said: str, tab: Tab, tmp_path: Path) -> None
 
 @pytest.mark.parametrize("options", [{}, {"limit": 0}])
 @pytest.mark.parametrize("kind", ["v1", "tsr4"])
-def test_bytes_after_the_end(kind: str, options: dict[str, int], tab: Tab, tmp_path: Path) -> None:
+def test_bytes_after_the_end(
+    kind: Literal["v1", "tsr4"], options: dict[str, int], tab: Tab, tmp_path: Path
+) -> None:
     """Where nothing is wrong but bytes after the end, they are explained, and tensors are shown."""
     array = np.arange(6, dtype=np.float32).reshape(1, 1, 2, 3)
     data = tsr.dumps(array if kind == "v1" else [array, array], format=kind)
