@@ -50,9 +50,12 @@ def workspace() -> Iterator[Path]:
         yield folder
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    """Start a browser, once for all tests: that takes a second or two."""
+    """Start a browser, once for the tests of a module: that takes a second or two.
+
+    While it is there an event loop runs, beside which tests of asyncio could not start theirs.
+    """
     playwright = pytest.importorskip(
         "playwright.sync_api", reason="playwright, which the extra test has, is not installed"
     )
@@ -66,9 +69,9 @@ def browser() -> Iterator[Any]:
         started.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def shared_tab(browser: Any) -> Iterator[Tab]:
-    """Open a tab for all tests."""
+    """Open a tab for the tests of a module."""
     from tests.browsing import Tab
 
     opened = Tab(browser)
