@@ -26,15 +26,14 @@ from typing import TYPE_CHECKING, Any, TypeAlias, cast, overload
 
 import numpy as np
 
-from tsr.contents import read_layout
 from tsr.converters import plan, pt, registry, tsr4_file, tsr_file
 from tsr.converters.guard import guard
-from tsr.converters.tensor import BITS, NUMPY_DTYPES, Location, Tensor, scratch_array
-from tsr.converters.tree import DEPTH_MAX, Entries, Options
+from tsr.converters.tensor import BITS, NUMPY_DTYPES, Tensor, scratch_array
+from tsr.converters.tree import DEPTH_MAX, Options
+from tsr.converters.tsr_file import OpenFile
 from tsr.errors import ConversionError, UnsupportedError
-from tsr.layout import TSR4_MAGIC, TSR4_ZLIB, V1_MAGIC
+from tsr.layout import TSR4_MAGIC, V1_MAGIC
 from tsr.source import is_path, open_regular
-from tsr.tensor_file import open as open_tsr
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,7 +43,6 @@ if TYPE_CHECKING:
     from tsr.converters.registry import Format
     from tsr.converters.tree import Tree
     from tsr.source import Source
-    from tsr.tensor_file import TensorFile
 
 __all__ = ["NamedTensor", "Reading", "no_such_tensor", "open_tensors", "show_arrays"]
 
@@ -233,23 +231,22 @@ def open_tensors(source: Source, *, strict: bool = True) -> Iterator[Reading]:
     FormatError, ConversionError, MissingExtraError, OSError
         As said above; `NamedTensor.array` raises them where only the elements show it.
     """
+    options = Options(strict=strict, lossy=True, scratch=tempfile.gettempdir())
     if not is_path(source):
-        file = open_tsr(source, strict=strict)
-        Entries(file.path or "memory").add(1, len(file))
-        found: dict[Any, Tree] = {str(index): _of_file(file, index) for index in range(len(file))}
-        mode = None if file.format == "TSR v1" else _mode(file.compressed)
-        tree = found if len(found) > 1 else found["0"]
-        yield _reading(file.path, file.format, mode, tree, False)
+        yield _read_tsr(source, options)
         return
     path = os.fsdecode(source)
-    if not os.path.isdir(path):
+    is_folder = os.path.isdir(path)
+    if not is_folder:
         os.close(open_regular(path)[0])
     reader = _reader(path)
-    options = Options(strict=strict, lossy=True, scratch=tempfile.gettempdir())
+    if reader in (tsr_file, tsr4_file):
+        yield _read_tsr(path, options)
+        return
     try:
         with reader.read(path, options) as document:
-            named = reader is not tsr4_file
-            yield _reading(path, *_label(path, reader, strict), document.tree, named)
+            format = "folder" if is_folder else registry.suffix_of(path)[1:]
+            yield _reading(path, format, None, document.tree, True)
     except RecursionError as error:  # a format of another package may not count
         raise ConversionError("nested too deeply", path=path) from error
 
@@ -284,25 +281,9 @@ def _reader(path: str) -> Format:
     return plan.reader_of(path)
 
 
-def _label(path: str, reader: Format, strict: bool) -> tuple[str, str | None]:
-    # What to call the format of a file, and its mode.
-    if os.path.isdir(path):
-        return "folder", None
-    if reader not in (tsr_file, tsr4_file):
-        return registry.suffix_of(path)[1:], None
-    layout = read_layout(path, strict)
-    mode = None if layout.mode is None else _mode(layout.mode == TSR4_ZLIB)
-    return layout.format, mode
-
-
-def _mode(compressed: bool) -> str:
-    return "zlib" if compressed else "raw"
-
-
-def _of_file(file: TensorFile, index: int) -> Tensor:
-    info = file.infos[index]
-    location = Location(file.path, None if file.compressed else info.offset)
-    return Tensor(info.element.name, info.shape, lambda: file[index], location=location)
+def _read_tsr(source: Source, options: Options) -> Reading:
+    file = OpenFile(source, options)
+    return _reading(file.path, file.format, file.mode, file.tree(), False)
 
 
 def _of_memory(given: Any, depth: int = 0) -> Tree:

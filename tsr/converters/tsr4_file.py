@@ -16,7 +16,7 @@ from tsr.assembly import Assembly
 from tsr.assembly import Tensor as Writable
 from tsr.container import check_shape, data_start
 from tsr.converters.registry import TSR4, Holds
-from tsr.converters.tree import Document, Entries, rebuild, tensors
+from tsr.converters.tree import Document, rebuild, tensors
 from tsr.converters.tsr_file import OpenFile
 from tsr.deferred import open_deferred
 from tsr.dtypes import TSR4_TYPES, element_type
@@ -58,13 +58,7 @@ _NAMES_SHOWN = 3
 @contextmanager
 def read(path: str, options: Options) -> Iterator[Document]:
     """Read a file."""
-    file = OpenFile(path, options)
-    count = len(file.infos)
-    Entries(path).add(1, count)
-    if count == 1:
-        yield Document(path, file.tensor(0))
-    else:
-        yield Document(path, {str(index): file.tensor(index) for index in range(count)})
+    yield Document(path, OpenFile(path, options).tree())
 
 
 def write(path: str, document: Document, options: Options) -> None:

@@ -13,7 +13,7 @@ from tsr.compression import crc32
 from tsr.contents import open_contents, read_layout
 from tsr.converters.registry import Holds
 from tsr.converters.tensor import Location, Tensor, scratch_file
-from tsr.converters.tree import Document
+from tsr.converters.tree import Document, Entries
 from tsr.dtypes import V1_TYPES
 from tsr.errors import ConversionError
 from tsr.header import DIMENSION_MAX, build_header
@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from tsr.container import TensorInfo
-    from tsr.converters.tree import Options
+    from tsr.converters.tree import Options, Tree
+    from tsr.source import Source
 
 __all__ = [
     "DIMENSION_MAX",
@@ -82,25 +83,55 @@ class OpenFile:
 
     Parameters
     ----------
-    path : str
+    source : path, file object or bytes-like
     options : Options
     """
 
-    def __init__(self, path: str, options: Options) -> None:
-        self._contents = open_contents(path, options.strict)
+    def __init__(self, source: Source, options: Options) -> None:
+        self._contents = open_contents(source, options.strict)
         self._file = TensorFile(self._contents)
-        self._path = path
         self._scratch = options.scratch
+
+    @property
+    def path(self) -> str | None:
+        """What errors call the file, if it has a name."""
+        return self._file.path
+
+    @property
+    def format(self) -> str:
+        """``"TSR v1"`` or ``"TSR4"``."""
+        return self._file.format
+
+    @property
+    def mode(self) -> str | None:
+        """``"raw"`` or ``"zlib"``; None of a TSR v1 file."""
+        if self._contents.layout.mode is None:
+            return None
+        return "zlib" if self._file.compressed else "raw"
 
     @property
     def infos(self) -> tuple[TensorInfo, ...]:
         """What the file says of each tensor."""
         return self._file.infos
 
+    def tree(self) -> Tree:
+        """Give its tensor, or of several a dict whose keys count them.
+
+        Raises
+        ------
+        ConversionError
+            They are more than a reader takes.
+        """
+        count = len(self.infos)
+        Entries(self.path or "memory").add(1, count)
+        if count == 1:
+            return self.tensor(0)
+        return {str(index): self.tensor(index) for index in range(count)}
+
     def tensor(self, index: int) -> Tensor:
         """Give a tensor, whose elements are read when asked for."""
         info = self._file.infos[index]
-        location = Location(self._path, None if self._file.compressed else info.offset)
+        location = Location(self.path, None if self._file.compressed else info.offset)
         return Tensor(info.element.name, info.shape, partial(self.load, index), location=location)
 
     def load(self, index: int) -> NDArray[Any]:
