@@ -17,8 +17,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 import tsr
+from tsr.pages import RELEASE_BYTES
 from tsr.testing import arrays
-from tsr.viewing.sampling import BLOCK, RELEASE_BYTES, blocks, sample, spread
+from tsr.viewing.sampling import BLOCK, blocks, sample, spread
 
 MIB = 1 << 20
 

@@ -21,10 +21,11 @@ from tsr.comparison import ulp as ulps
 from tsr.comparison.measure import Measure
 from tsr.comparison.pairing import pair
 from tsr.comparison.results import Comparison, Differences, Side, TensorComparison, Tolerance
-from tsr.comparison.scanning import Pages, is_fill, pieces
+from tsr.comparison.scanning import is_fill, pieces
 from tsr.contents import read_layout
 from tsr.converters.reading import open_tensors, show_arrays
 from tsr.errors import UnsupportedError
+from tsr.pages import Pages
 from tsr.source import is_path
 
 if TYPE_CHECKING:
@@ -236,7 +237,7 @@ def _differences(
 
     def passed(elements: int) -> None:
         for each, itemsize in pages:
-            each.release(elements * itemsize)
+            each.release_first(elements * itemsize)
         told(elements * itemsize_a)
 
     itemsize_a = whole_a.itemsize

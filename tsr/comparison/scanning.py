@@ -1,12 +1,10 @@
 """Two arrays of one shape -> the pieces of them that need a look, of bounded size, in C order.
 
-What has the same bytes on both sides is passed over at the speed of memory. Pages of mapped files
-can be let go behind it, so that a file of any size takes little of it. Nothing is raised.
+What has the same bytes on both sides is passed over at the speed of memory. Nothing is raised.
 """
 
 from __future__ import annotations
 
-import mmap
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,7 +18,7 @@ if TYPE_CHECKING:
 
     Piece = tuple[int, NDArray[Any], NDArray[Any]]
 
-__all__ = ["Pages", "is_fill", "pieces"]
+__all__ = ["is_fill", "pieces"]
 
 # Compared at once as bytes: little enough for the cache of a processor.
 _SCAN_BYTES = 1 << 18
@@ -75,27 +73,6 @@ def is_fill(array: NDArray[Any]) -> bool:
     return array.size > 1 and not any(step for step, length in steps if length > 1)
 
 
-class Pages:
-    """The memory of an array, if that is a file mapped to be read.
-
-    Parameters
-    ----------
-    array : ndarray
-    """
-
-    def __init__(self, array: NDArray[Any]) -> None:
-        self._mapping = _mapping(array) if array.flags.c_contiguous and array.size else None
-        if self._mapping is not None:
-            origin = np.frombuffer(self._mapping, np.uint8)
-            self._start = _address(array) - _address(origin)
-
-    def release(self, nbytes: int) -> None:
-        """Let go of the first so many bytes of the array, which are read anew if asked for."""
-        if self._mapping is not None:
-            first = self._start // mmap.PAGESIZE * mmap.PAGESIZE
-            self._mapping.madvise(mmap.MADV_DONTNEED, first, self._start + nbytes - first)
-
-
 def _cut(a: NDArray[Any], b: NDArray[Any]) -> Iterator[Piece]:
     # Pieces as they lie in memory, where that is in order, else gathered.
     itemsize = max(a.itemsize, b.itemsize)
@@ -131,14 +108,3 @@ def _little_endian(array: NDArray[Any]) -> NDArray[Any]:
 
 def _address(array: NDArray[Any]) -> int:
     return int(array.__array_interface__["data"][0])
-
-
-def _mapping(array: NDArray[Any]) -> mmap.mmap | None:
-    # The mapping that an array shows, if nothing can have been written to it.
-    owner: Any = array
-    while isinstance(owner, (np.ndarray, memoryview)):
-        owner = owner.base if isinstance(owner, np.ndarray) else owner.obj
-    if not isinstance(owner, mmap.mmap) or not hasattr(mmap, "MADV_DONTNEED"):
-        return None
-    with memoryview(owner) as view:
-        return owner if view.readonly else None

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tsr.errors import UnsupportedError
-from tsr.viewing.sampling import BLOCK, FAULT_BYTES, RUN_BYTES, Pages, spread, within
+from tsr.pages import FAULT_BYTES, Pages
+from tsr.viewing.sampling import BLOCK, RUN_BYTES, spread, within
 from tsr.viewing.statistics import check_numbers, check_positive, numbers_of
 
 if TYPE_CHECKING:

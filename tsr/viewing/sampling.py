@@ -1,24 +1,22 @@
 """An array of any size and layout -> pieces of it, and a sample spread evenly over all of it.
 
-What is mapped from a file counts as memory of this process once it was looked at. So pages that
-were used are given back from time to time: they stay in the system's cache, and looking at them
-again costs little. Raises nothing of its own.
+Pages of mapped files are given back once they were looked at. Raises nothing of its own.
 """
 
 from __future__ import annotations
 
-import mmap
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from tsr.pages import FAULT_BYTES, Pages
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from numpy.typing import NDArray
 
-__all__ = ["Pages", "blocks", "sample", "spread", "within"]
+__all__ = ["blocks", "sample", "spread", "within"]
 
 # Elements of a piece: a few MiB in float64, which the processor's cache holds.
 BLOCK = 1 << 18
@@ -29,52 +27,9 @@ RUN_BYTES = 1 << 12
 # A sample has at least so many runs, if it has as many elements: neighbours are often alike.
 RUNS_MIN = 1 << 10
 
-# What a fault brings in: Linux maps the pages around, too, as far as they are in its cache.
-FAULT_BYTES = 1 << 16
-
-# Bytes of a mapping that are looked at before they are given back.
-RELEASE_BYTES = 1 << 25
-
 # The fractional parts of its multiples are as even as such can be, and have no period: runs that
 # are an even number of rows apart would all lie in the same columns.
 _GOLDEN = (5**0.5 - 1) / 2
-
-
-class Pages:
-    """The pages of the file that an array is mapped from, given back as they add up.
-
-    Parameters
-    ----------
-    array : ndarray
-        If it is not mapped, or may have been changed in memory, nothing is done.
-    """
-
-    def __init__(self, array: NDArray[Any]) -> None:
-        self._mapping = _mapping(array)
-        self._used = 0
-
-    def scattered(self) -> None:
-        """Tell that places all over the array follow: nothing is read ahead until `release`."""
-        self._advise("MADV_RANDOM")
-
-    def used(self, nbytes: int) -> None:
-        """Tell that so many more bytes have been looked at."""
-        self._used += nbytes
-        if self._used >= RELEASE_BYTES:
-            self._used = 0
-            self._advise("MADV_DONTNEED")
-
-    def release(self) -> None:
-        """Give all pages back."""
-        self._used = 0
-        self._advise("MADV_NORMAL")
-        self._advise("MADV_DONTNEED")
-
-    def _advise(self, name: str) -> None:
-        # What the system may be told is a favour to it, and it may refuse it.
-        if self._mapping is not None and hasattr(mmap, name):
-            with suppress(OSError, ValueError):
-                self._mapping.madvise(getattr(mmap, name))
 
 
 def blocks(array: NDArray[Any]) -> Iterator[NDArray[Any]]:
@@ -142,15 +97,3 @@ def _flat(array: NDArray[Any]) -> Any:
     order = sorted(range(array.ndim), key=lambda axis: -abs(array.strides[axis]))
     ordered = array.transpose(order)
     return ordered.reshape(-1) if ordered.flags.c_contiguous else ordered.flat
-
-
-def _mapping(array: NDArray[Any]) -> mmap.mmap | None:
-    # The mapping of a file that an array shows; None if there is none, or pages of it that were
-    # changed would be lost.
-    base: Any = array
-    while base is not None and not isinstance(base, mmap.mmap):
-        base = base.obj if isinstance(base, memoryview) else getattr(base, "base", None)
-    if base is None:
-        return None
-    with memoryview(base) as view:
-        return base if view.readonly else None
