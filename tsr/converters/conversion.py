@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     Progress: TypeAlias = Callable[[int, int, str], object]
     PathLike: TypeAlias = str | os.PathLike[str]
 
-__all__ = ["Conversion", "convert"]
+__all__ = ["Conversion", "convert", "convert_each", "make_options"]
 
 
 @dataclass(frozen=True)
@@ -184,17 +184,9 @@ def convert(
     """
     source, destination = _check_path("src", src), _check_path("dst", dst)
     names = None if names is None else _check_path("names", names)
-    to = _check_to(to)
     if on_error not in ("raise", "report"):
         raise UnsupportedError(f"on_error: got {on_error!r}, expected 'raise' or 'report'")
-    if not isinstance(dataset, (str, type(None))):
-        raise UnsupportedError(f"dataset: got {dataset!r}, expected a str", given=dataset)
-    if compress and to != TSR4:
-        raise UnsupportedError("compress: got True, which only to='tsr4' takes (--to tsr4 --zlib)")
-    types = TSR4_TYPES if to == TSR4 else V1_TYPES
-    options = Options(
-        _check_cast(cast, types), lossy, dataset, strict, overwrite, compress, durable
-    )
+    to, options = make_options(to, cast, lossy, dataset, strict, overwrite, compress, durable)
     if plan.is_batch(source, destination):
         if names is not None:
             raise UnsupportedError(
@@ -203,7 +195,7 @@ def convert(
             )
         jobs, errors = plan.plan_batch(source, destination, to)
         results = [Conversion(path, None, 0, error) for path, error in errors.items()]
-        results += _convert_each(jobs, options, progress)
+        results += convert_each(jobs, options, progress)
     else:
         job = plan.plan_one(source, destination, to)
         if names is not None:
@@ -215,6 +207,34 @@ def convert(
     if on_error == "raise":
         _raise_failures(source, results)
     return results
+
+
+def make_options(
+    to: str | None,
+    cast: DTypeLike | Mapping[Any, DTypeLike] | None,
+    lossy: bool,
+    dataset: str | None,
+    strict: bool,
+    overwrite: bool,
+    compress: bool,
+    durable: bool | None,
+) -> tuple[str | None, Options]:
+    """Check what a caller asks for: the suffix to write, in one spelling, and all else.
+
+    Raises
+    ------
+    UnsupportedError
+        An option makes no sense.
+    """
+    to = _check_to(to)
+    if not isinstance(dataset, (str, type(None))):
+        raise UnsupportedError(f"dataset: got {dataset!r}, expected a str", given=dataset)
+    if compress and to != TSR4:
+        raise UnsupportedError("compress: got True, which only to='tsr4' takes (--to tsr4 --zlib)")
+    types = TSR4_TYPES if to == TSR4 else V1_TYPES
+    return to, Options(
+        _check_cast(cast, types), lossy, dataset, strict, overwrite, compress, durable
+    )
 
 
 def _check_path(name: str, path: PathLike) -> str:
@@ -307,8 +327,10 @@ def _check_readable(source: str) -> None:
         os.close(open_regular(source)[0])
 
 
-def _convert_each(jobs: list[Job], options: Options, progress: Progress | None) -> list[Conversion]:
-    # What one of them fails with does not stop the others.
+def convert_each(
+    jobs: list[Job], options: Options, progress: Progress | None = None
+) -> list[Conversion]:
+    """Convert one after the other; what one of them fails with does not stop the others."""
     results = []
     for done, job in enumerate(jobs):
         _report(progress, done, len(jobs), job.source)

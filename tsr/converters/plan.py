@@ -34,9 +34,11 @@ __all__ = [
     "TSR",
     "Job",
     "check_apart",
+    "find_convertible",
     "is_batch",
     "lies_in",
     "plan_batch",
+    "plan_each",
     "plan_one",
     "reader_of",
 ]
@@ -132,18 +134,8 @@ def plan_batch(
     """
     if os.path.realpath(source) == os.path.realpath(destination):
         raise ConversionError("source and destination are the same folder", path=source)
-    jobs = []
-    suffix = to or TSR
-    writer = _writer(suffix)
-    paths, errors = _convertible(source, os.path.realpath(destination))
-    for path in paths:
-        relative = os.path.relpath(path, source)
-        base = os.path.join(destination, relative)
-        if not os.path.isdir(path):
-            base = os.path.splitext(base)[0]
-        folder = base if suffix == TSR else None
-        file = base + file_suffix(suffix)
-        jobs.append(Job(path, reader_of(path), writer, suffix, file, folder))
+    paths, errors = find_convertible(source, destination)
+    jobs = [plan_each(path, source, destination, to) for path in paths]
     if not jobs and not errors:
         raise ConversionError("nothing in the folder can be converted", path=source)
     for job in jobs:
@@ -151,6 +143,23 @@ def plan_batch(
             raise ConversionError(f"the destination {destination} lies inside it", path=job.source)
     _check_collisions(jobs)
     return jobs, errors
+
+
+def plan_each(path: str, source: str, destination: str, to: str | None) -> Job:
+    """Plan the conversion of one of what is in the folder `source`: it keeps its place."""
+    suffix = to or TSR
+    base = os.path.join(destination, os.path.relpath(path, source))
+    if not os.path.isdir(path):
+        base = os.path.splitext(base)[0]
+    folder = base if suffix == TSR else None
+    return Job(path, reader_of(path), _writer(suffix), suffix, base + file_suffix(suffix), folder)
+
+
+def find_convertible(
+    source: str, destination: str
+) -> tuple[list[str], dict[str, TSRError | OSError]]:
+    """Find all in a folder that can be converted, sorted, and the errors of `plan_batch`."""
+    return _convertible(source, os.path.realpath(destination))
 
 
 def check_apart(source: str, destination: str) -> None:
