@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from typing_extensions import Buffer
 
-__all__ = ["ArrayObject", "BytesLike", "SupportsArray", "bytes_view"]
+__all__ = ["ArrayObject", "BytesLike", "SupportsArray", "SupportsDLPack", "bytes_view"]
 
 # numpy's arrays are buffers, which its type hints say only from Python 3.12 on.
 BytesLike: TypeAlias = "Buffer | NDArray[Any]"
@@ -25,8 +25,16 @@ class SupportsArray(Protocol):
     def __array__(self) -> Any: ...
 
 
+class SupportsDLPack(Protocol):
+    """Whatever gives its memory to others by DLPack, as arrays of many libraries do."""
+
+    def __dlpack__(self) -> Any: ...
+
+    def __dlpack_device__(self) -> Any: ...
+
+
 # What can be written. Narrower than numpy's ArrayLike: no list, no Python number.
-ArrayObject: TypeAlias = "SupportsArray | Buffer"
+ArrayObject: TypeAlias = "SupportsArray | SupportsDLPack | Buffer"
 
 
 def bytes_view(data: BytesLike, what: str = "source") -> bytes | memoryview:

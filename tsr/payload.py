@@ -14,6 +14,7 @@ from numpy import ndarray
 from tsr.casting import cast_exactly
 from tsr.dtypes import TSR4_TYPES, V1_TYPES, element_type, exact_cast
 from tsr.errors import UnsupportedError
+from tsr.exchange import as_ndarray
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from tsr.buffers import ArrayObject
     from tsr.dtypes import ElementType
 
-__all__ = ["BLOCK_BYTES", "blocks", "converts_itself", "prepare"]
+__all__ = ["BLOCK_BYTES", "blocks", "prepare"]
 
 # Arrays that cannot be written as they lie in memory are brought into order by blocks of this
 # size, so that saving one takes no second array's worth of memory. It is what a thread
@@ -51,7 +52,7 @@ def prepare(
     UnsupportedError
         It is no array of real numbers, or the format has no such element type.
     """
-    source = array if type(array) is ndarray else _as_ndarray(array)
+    source = array if type(array) is ndarray else as_ndarray(array, cast)
     if cast is None:
         element = _ELEMENTS.get(source.dtype)
         if element is None or element not in types:
@@ -91,17 +92,6 @@ def blocks(source: NDArray[Any], element: ElementType, lossy: bool) -> Iterator[
         yield np.ascontiguousarray(block).reshape(-1).view(np.uint8).data
 
 
-def converts_itself(array: Any) -> bool:
-    """Tell what holds numbers from what holds arrays, or nothing of the kind."""
-    if hasattr(array, "__array__") or hasattr(array, "__array_interface__"):
-        return True
-    try:
-        memoryview(array)
-    except TypeError:
-        return False
-    return not isinstance(array, bytes)
-
-
 def _pieces(source: NDArray[Any]) -> Iterator[NDArray[Any]]:
     # The array cut along its first axes, in C order.
     if source.nbytes <= BLOCK_BYTES or source.ndim == 0:
@@ -114,25 +104,3 @@ def _pieces(source: NDArray[Any]) -> Iterator[NDArray[Any]]:
     else:
         for index in range(len(source)):
             yield from _pieces(source[index, ...])
-
-
-def _as_ndarray(array: Any) -> NDArray[Any]:
-    if isinstance(array, np.ma.MaskedArray):
-        raise UnsupportedError(
-            "array: got a masked array, whose mask the format cannot hold; expected .data or "
-            ".filled(...) of it",
-            given=type(array),
-        )
-    if not isinstance(array, np.ndarray | np.generic) and not converts_itself(array):
-        several = ", and format='tsr4' takes several" if isinstance(array, (list, tuple)) else ""
-        raise UnsupportedError(
-            f"array: got {type(array).__name__}, expected an array; numpy.asarray(..., "
-            f"dtype='float32') makes one{several}",
-            given=type(array),
-        )
-    try:
-        return np.asarray(array)
-    except Exception as error:  # the object's own code runs here: a tensor on a GPU refuses
-        raise UnsupportedError(
-            f"array: got {type(array).__name__}, which gives no array: {error}", given=type(array)
-        ) from error

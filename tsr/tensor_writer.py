@@ -15,8 +15,8 @@ from tsr.assembly import Assembly, prepare
 from tsr.container import COUNT_MAX, data_start, next_start
 from tsr.deferred import open_deferred
 from tsr.errors import ClosedFileError, UnsupportedError
+from tsr.exchange import converts_itself
 from tsr.layout import TSR4_RAW
-from tsr.payload import converts_itself
 from tsr.writer import write_whole
 
 if TYPE_CHECKING:

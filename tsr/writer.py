@@ -65,7 +65,8 @@ def save(
         from where it stands.
     array : ndarray or array-like object
         float32, int8 or int32, rank 0 to 4, with any strides and byte order; an object that
-        converts itself (``__array__``, a buffer) counts, a list does not.
+        converts itself (``__array__``, a buffer, DLPack) counts, a list does not: arrays and
+        tensors of torch, jax, Arrow, xarray... What lies on the CPU is not copied first.
 
         For TSR4 an iterable of arrays, or a single one: float16 too, but no dimension of 0.
         They are always read back with four dimensions, leading ones filling up the shape, and
