@@ -15,7 +15,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from tsr.remote.filesystem import filesystem, translated
+    from tsr.remote.failures import translated
+    from tsr.remote.filesystem import filesystem
     from tsr.remote.listing import Entry, exists, is_folder, list_objects
     from tsr.remote.object import RemoteObject
     from tsr.remote.scratch import downloaded, uploaded
@@ -40,7 +41,8 @@ __all__ = [
 ]
 
 _MODULES = {
-    "filesystem": ("filesystem", "translated"),
+    "failures": ("translated",),
+    "filesystem": ("filesystem",),
     "listing": ("Entry", "exists", "is_folder", "list_objects"),
     "object": ("RemoteObject",),
     "scratch": ("downloaded", "uploaded"),

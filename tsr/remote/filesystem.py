@@ -1,4 +1,4 @@
-"""A URL -> the file system of fsspec that has it, and its errors as those of the system.
+"""A URL -> the file system of fsspec that has it.
 
 Raises `MissingExtraError` for a package that is not there and `UnsupportedError` for a scheme
 that nothing handles.
@@ -6,17 +6,15 @@ that nothing handles.
 
 from __future__ import annotations
 
-import errno
-import os
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from tsr.errors import MissingExtraError, TSRError, UnsupportedError
+from tsr.errors import MissingExtraError, UnsupportedError
 from tsr.extras import require
+from tsr.remote.failures import translated
 from tsr.remote.urls import label, links, scheme_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
 __all__ = ["filesystem", "translated"]
 
@@ -29,9 +27,6 @@ _PACKAGES = {
     "http": ("aiohttp", "remote"),
     "https": ("aiohttp", "remote"),
 }
-
-# Codes of HTTP in the place of what the system says to the same.
-_STATUSES = {401: errno.EACCES, 403: errno.EACCES, 404: errno.ENOENT, 410: errno.ENOENT}
 
 
 def filesystem(url: str, storage_options: Mapping[str, Any] | None = None) -> tuple[Any, str]:
@@ -65,32 +60,3 @@ def filesystem(url: str, storage_options: Mapping[str, Any] | None = None) -> tu
         raise UnsupportedError(f"{label(url)}: {error}", given=scheme) from error
     except ValueError as error:
         raise UnsupportedError(f"{label(url)}: {error}", given=scheme) from error
-
-
-@contextmanager
-def translated(url: str) -> Iterator[None]:
-    """Turn whatever storage raises inside into an `OSError` that names the URL."""
-    try:
-        yield
-    except (TSRError, ImportError):
-        raise
-    except Exception as error:
-        raise _translate(error, label(url)) from None
-
-
-def _translate(error: Exception, name: str) -> OSError:
-    status = getattr(error, "status", None)
-    if status in _STATUSES:
-        return OSError(_STATUSES[status], os.strerror(_STATUSES[status]), name)
-    for kind, code in (
-        (FileNotFoundError, errno.ENOENT),
-        (PermissionError, errno.EACCES),
-        (FileExistsError, errno.EEXIST),
-        (IsADirectoryError, errno.EISDIR),
-        (NotADirectoryError, errno.ENOTDIR),
-        (TimeoutError, errno.ETIMEDOUT),
-        (KeyError, errno.ENOENT),
-    ):
-        if isinstance(error, kind):
-            return OSError(code, os.strerror(code), name)
-    return OSError(errno.EIO, f"{type(error).__name__}: {error}", name)

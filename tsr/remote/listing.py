@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tsr.remote.filesystem import filesystem, translated
-from tsr.remote.object import version_in
+from tsr.remote.failures import translated
+from tsr.remote.filesystem import filesystem
+from tsr.remote.generic import version_in
 from tsr.remote.urls import links, scheme_of
 
 if TYPE_CHECKING:

@@ -6,21 +6,34 @@ two reads.
 
 from __future__ import annotations
 
+import os
+import time
 from typing import TYPE_CHECKING, Any
 
-from tsr.errors import FormatError
-from tsr.remote.filesystem import filesystem, translated
-from tsr.remote.urls import label
+from tsr.remote import generic, http, s3
+from tsr.remote.failures import PassingError, translated
+from tsr.remote.filesystem import filesystem
+from tsr.remote.urls import label, links, scheme_of
+from tsr.remote.wanted import ChangedError, Wanted, version_changed
 from tsr.source import changed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["RemoteObject", "version_in"]
+    from tsr.remote.wanted import Check
+
+__all__ = ["RemoteObject"]
+
+# How many seconds to wait before what failed is tried again.
+_WAITS = (0.1, 0.5)
 
 
 class RemoteObject:
     """An object in storage, of which every read sees the same version.
+
+    S3 and HTTP tell size and version with the first read, and are told to give that version
+    only: by its ETag, else by its time, in which changes of one second look the same. Other file
+    systems are asked for both before each read. Threads can share an object.
 
     Parameters
     ----------
@@ -40,7 +53,7 @@ class RemoteObject:
         What errors call it.
     """
 
-    __slots__ = ("_options", "label", "size", "url", "version")
+    __slots__ = ("_archive", "_options", "label", "size", "url", "version")
 
     def __init__(
         self,
@@ -55,9 +68,13 @@ class RemoteObject:
         self.size = size
         self.version = version
         self._options = storage_options
+        self._archive: tuple[int, Any, str] | None = None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _restore, (self.url, self._options, self.size, self.version)
 
     def read(self, start: int, stop: int) -> bytes:
-        """Read the bytes from `start` to `stop`; fewer only where the object ends.
+        """Read the bytes from `start` to `stop`, in one request; fewer where the object ends.
 
         Raises
         ------
@@ -66,53 +83,84 @@ class RemoteObject:
         OSError
             It cannot be read.
         """
-        fs, path = filesystem(self.url, self._options)
+        return bytes(self.fetch(start, stop))
+
+    def read_all(self, check: Check | None = None) -> bytearray:
+        """Read all of the object, in one request.
+
+        `check` is called with its first 64 bytes, or all if there are no more, and its size if
+        that is known, before the rest is read; what it raises ends the reading.
+        """
+        return self.fetch(0, None, check)
+
+    def fetch(self, start: int, stop: int | None, check: Check | None = None) -> bytearray:
+        """Do what `read` does, or `read_all` where `stop` is None, into memory to write to."""
+        if self.size is not None and stop is not None:
+            stop = min(stop, self.size)
+        if stop is not None and stop <= start:
+            return bytearray()
+        wanted = self._wanted(start, stop, check)
+        for wait in (*_WAITS, None):
+            try:
+                self._request(wanted)
+                break
+            except PassingError as failure:
+                if wait is None:
+                    raise failure.error from None
+            time.sleep(wait)
+            wanted.retry(pinned=wanted.version is not None and wanted.version.startswith('"'))
+        self.size = wanted.size if self.size is None else self.size
+        self.version = wanted.version if self.version is None else self.version
+        end = wanted.size if stop is None else stop
+        # FILE-2
+        if wanted.size is not None and end is not None and wanted.at < min(end, wanted.size):
+            raise changed(self.label, wanted.at, wanted.size)
+        return wanted.data
+
+    def _wanted(self, start: int, stop: int | None, check: Check | None = None) -> Wanted:
+        return Wanted(self.label, start, stop, size=self.size, version=self.version, check=check)
+
+    def _request(self, wanted: Wanted) -> None:
         with translated(self.url):
-            size = self._look(fs, path)
-            stop = min(stop, size)
-            if start >= stop:
-                return b""
-            data = bytes(fs.cat_file(path, start=start, end=stop))
-        # FILE-2
-        if len(data) != stop - start:
-            raise changed(self.label, start + len(data), size)
-        return data
+            try:
+                self._ask(wanted)
+                return
+            except ChangedError:
+                pass
+            now = Wanted(self.label, 0, 1)
+            self._ask(now)
+            # FILE-2
+            if now.size is not None and wanted.size is not None and now.size != wanted.size:
+                raise changed(self.label, now.size, wanted.size)
+            raise version_changed(self.label, now.version, wanted.version or "before")
 
-    def read_all(self) -> bytes | bytearray:
-        """Read all of the object."""
-        fs, path = filesystem(self.url, self._options)
-        with translated(self.url):
-            size = self._look(fs, path)
-            data = bytes(fs.cat_file(path))
-        # FILE-2
-        if len(data) != size:
-            raise changed(self.label, len(data), size)
-        return data
+    def _ask(self, wanted: Wanted) -> None:
+        fs, path = self._filesystem()
+        scheme = scheme_of(self.url)
+        if scheme in ("http", "https") and hasattr(fs, "set_session"):
+            _run(fs, http.fetch, self.url, wanted)
+        elif hasattr(fs, "_call_s3"):
+            _run(fs, s3.fetch, self.url, wanted)
+        else:
+            generic.fetch(fs, path, wanted)
 
-    def _look(self, fs: Any, path: str) -> int:
-        # Size and version, and whether they are still those of the first look.
-        fs.invalidate_cache()
-        info = fs.info(path)
-        if info.get("type") == "directory":
-            raise IsADirectoryError(path)
-        size, version = info.get("size"), version_in(info)
-        size = len(fs.cat_file(path)) if size is None else int(size)
-        # FILE-2
-        if self.size is not None and self.size != size:
-            raise changed(self.label, size, self.size)
-        if self.version is not None and self.version != version:
-            raise FormatError(
-                "file", 0, found=f"version {version}", expected=f"version {self.version}",
-                clause="FILE-2", path=self.label, note="it changed while it was read",
-            )  # fmt: skip
-        self.size, self.version = size, version
-        return size
+    def _filesystem(self) -> tuple[Any, str]:
+        if len(links(self.url)) == 1:
+            return filesystem(self.url, self._options)
+        # An archive's table of contents is read once in each process.
+        if self._archive is None or self._archive[0] != os.getpid():
+            self._archive = (os.getpid(), *filesystem(self.url, self._options))
+        return self._archive[1:]
 
 
-def version_in(info: Mapping[str, Any]) -> str | None:
-    """Give what changes with an object's contents, of what a file system tells about it."""
-    for key in ("ETag", "etag", "LastModified", "mtime", "updated", "created"):
-        value = info.get(key)
-        if value is not None:
-            return str(value.timestamp() if hasattr(value, "timestamp") else value)
-    return None
+def _run(fs: Any, function: Any, *args: Any) -> None:
+    # On the loop of fsspec, whatever thread this is.
+    from fsspec.asyn import sync
+
+    sync(fs.loop, function, fs, *args)
+
+
+def _restore(
+    url: str, options: Mapping[str, Any] | None, size: int | None, version: str | None
+) -> RemoteObject:
+    return RemoteObject(url, options, size=size, version=version)

@@ -12,7 +12,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from tsr.errors import UnsupportedError
-from tsr.remote.filesystem import filesystem, translated
+from tsr.remote.failures import translated
+from tsr.remote.filesystem import filesystem
 from tsr.remote.urls import basename, label, links, scheme_of
 
 if TYPE_CHECKING:
