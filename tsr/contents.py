@@ -1,4 +1,4 @@
-"""A path, file object or buffer -> all of the file, and each tensor's bytes, checked. No numpy.
+"""A path, URL, file object or buffer -> a file, and each tensor's bytes, checked. No numpy.
 
 One view of both formats: what header and directory say is checked when a file is opened, what a
 payload holds when it is first used. Raises `FormatError` for what is no valid file and
@@ -33,7 +33,7 @@ from tsr.layout import (
     V1_HEADER_SIZE,
     V1_MAGIC,
 )
-from tsr.source import SMALL_FILE, changed, is_path, open_regular, read_whole
+from tsr.source import SMALL_FILE, behind_url, changed, is_path, open_regular, read_whole
 from tsr.streams import (
     CHUNK,
     check_binary,
@@ -46,9 +46,10 @@ from tsr.streams import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from tsr.buffers import BytesLike
+    from tsr.remote.object import RemoteObject
     from tsr.source import Source
     from tsr.streams import BinaryReader
 
@@ -90,7 +91,7 @@ class Layout(NamedTuple):
 
 
 class Contents:
-    """All of a file, in memory or mapped.
+    """All of a file, or a part of it, in memory or mapped.
 
     Parameters
     ----------
@@ -100,21 +101,33 @@ class Contents:
     strict : bool
         False accepts what the original readers do.
     layout : Layout
+    base : int, default 0
+        Where in the file `data` begins.
 
     Attributes
     ----------
-    data, path, layout
+    data, path, layout, base
         As given.
     """
 
-    __slots__ = ("_strict", "_view", "data", "layout", "path")
+    __slots__ = ("_strict", "_view", "base", "data", "layout", "path")
 
-    def __init__(self, data: Any, path: str | None, strict: bool, layout: Layout) -> None:
+    # Whether all of the file is there.
+    whole = True
+
+    def __init__(
+        self, data: Any, path: str | None, strict: bool, layout: Layout, base: int = 0
+    ) -> None:
         self.data = data
         self.path = path
         self.layout = layout
+        self.base = base
         self._view = memoryview(data)
         self._strict = strict
+
+    def loaded(self, index: int) -> Contents:
+        """Have a payload, and the padding behind it, in memory."""
+        return self
 
     def check_payload(self, index: int, advance: Callable[[int], None] | None = None) -> None:
         """Check all that the file says of a payload.
@@ -141,7 +154,7 @@ class Contents:
         start = (
             infos[index].offset + infos[index].nbytes if index >= 0 else directory_end(len(infos))
         )
-        padding = bytes(self._view[start : infos[index + 1].offset])
+        padding = bytes(self._view[start - self.base : infos[index + 1].offset - self.base])
         # T4-PADDING-1
         if padding.strip(b"\0"):
             at = next(at for at, byte in enumerate(padding) if byte)
@@ -162,14 +175,16 @@ class Contents:
 
     def _pieces(self, info: TensorInfo) -> Iterator[memoryview]:
         # By pieces, for Ctrl-C is heeded between them only.
-        end = info.offset + info.nbytes
-        for start in range(info.offset, end, _PIECE):
+        begin = info.offset - self.base
+        end = begin + info.nbytes
+        for start in range(begin, end, _PIECE):
             yield self._view[start : min(start + _PIECE, end)]
 
     def inflate(self, index: int) -> Iterator[bytes]:
         """Inflate a payload, piece by piece."""
         info = self.layout.infos[index]
-        stream = self._view[info.offset : info.offset + info.stored_nbytes]
+        begin = info.offset - self.base
+        stream = self._view[begin : begin + info.stored_nbytes]
         try:
             yield from inflate(stream, info.nbytes)
             return
@@ -215,8 +230,12 @@ def decode_layout(
     return Layout(mode, tuple(infos))
 
 
-def read_layout(source: Source, strict: bool) -> Layout:
+def read_layout(
+    source: Source, strict: bool, storage_options: Mapping[str, Any] | None = None
+) -> Layout:
     """Read header and directory of either format; the payloads stay untouched.
+
+    Of what a URL leads to that takes one request, or two if it is a TSR4 file.
 
     Raises
     ------
@@ -226,28 +245,47 @@ def read_layout(source: Source, strict: bool) -> Layout:
     OSError
         The file cannot be opened.
     """
+    source, remote = behind_url(source, storage_options)
+    if remote is not None:
+        from tsr.remote.contents import open_remote
+
+        return open_remote(remote, strict).layout
     if not is_path(source) and is_stream(source) and _size_left(source) is None:
-        path = stream_name(source)
-        data, size = _read_head(source, strict)
+        data, size, path = *_read_head(source, strict), stream_name(source)
     else:
         data, size, path = read_all(source, strict)
     return decode_layout(data, size, strict, path, raise_error)
 
 
-def open_contents(source: Source, strict: bool, mmap_mode: MmapMode = "r") -> Contents:
+def open_contents(
+    source: Source,
+    strict: bool,
+    mmap_mode: MmapMode = "r",
+    storage_options: Mapping[str, Any] | None = None,
+) -> Contents:
     """Open a file of either format: what is small is read, what is large is mapped.
 
     Parameters
     ----------
-    source : path, file object or bytes-like
-        A file object is read from where it stands, and left right behind the last payload.
+    source : path, URL, file object or bytes-like
+        A file object is read from where it stands, and left right behind the last payload. Of
+        what a URL leads to each payload is read when it is used.
     strict : bool
         False accepts what the original readers do.
     mmap_mode : {"r", "c", None}
         ``"c"``: have writable memory whose changes stay in it. None: likewise, and all is read
         at once, so that what becomes of the file does not matter.
+    storage_options : mapping, optional
+        For a URL.
     """
-    data, size, path = read_all(source, strict, mmap_mode)
+    if mmap_mode is not None:
+        source, remote = behind_url(source, storage_options)
+        if remote is not None:
+            from tsr.remote.contents import open_remote
+
+            return open_remote(remote, strict)
+        storage_options = None
+    data, size, path = read_all(source, strict, mmap_mode, storage_options=storage_options)
     layout = decode_layout(data, size, strict, path, raise_error)
     if not is_path(source) and is_stream(source) and plain_descriptor(source) is not None:
         cast("IO[bytes]", source).seek(layout.end - len(data), os.SEEK_CUR)
@@ -255,7 +293,12 @@ def open_contents(source: Source, strict: bool, mmap_mode: MmapMode = "r") -> Co
 
 
 def read_all(
-    source: Source, strict: bool, mmap_mode: MmapMode = "r", *, v1_payload: bool = True
+    source: Source,
+    strict: bool,
+    mmap_mode: MmapMode = "r",
+    *,
+    v1_payload: bool = True,
+    storage_options: Mapping[str, Any] | None = None,
 ) -> tuple[Any, int | None, str | None]:
     """Have all of a file in memory, or mapped.
 
@@ -264,7 +307,9 @@ def read_all(
     source, strict, mmap_mode
         As for `open_contents`.
     v1_payload : bool, default True
-        False only counts what a stream gives behind the header of TSR v1.
+        False only counts what a stream, or a URL, gives behind the header of TSR v1.
+    storage_options : mapping, optional
+        For a URL.
 
     Of a stream without a known size only header and directory come where they are broken: what
     else there is to read is not known then.
@@ -276,6 +321,9 @@ def read_all(
         Size of the file in bytes, where it is known.
     path : str or None
     """
+    source, remote = behind_url(source, storage_options)
+    if remote is not None:
+        return *_read_remote(remote, v1_payload), remote.label
     if is_path(source):
         path = os.fsdecode(source)
         descriptor, size = open_regular(path)
@@ -328,6 +376,20 @@ def _map(descriptor: int, size: int, path: str | None, mmap_mode: Literal["r", "
     except ValueError as error:
         # FILE-2
         raise changed(path, os.fstat(descriptor).st_size, size) from error
+
+
+def _read_remote(remote: RemoteObject, v1_payload: bool) -> tuple[bytearray, int | None]:
+    # All that a URL leads to, or the header of a v1 file; and the size.
+    if v1_payload:
+        data = remote.read_all()
+        return data, len(data)
+    data = remote.fetch(0, V1_HEADER_SIZE)
+    size = remote.size
+    if size is not None and (size <= len(data) or data[: len(TSR4_MAGIC)] != TSR4_MAGIC):
+        return data, size
+    if len(data) == V1_HEADER_SIZE:
+        data += remote.fetch(V1_HEADER_SIZE, None)
+    return data, len(data)
 
 
 def _read_stream(

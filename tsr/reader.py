@@ -1,4 +1,4 @@
-"""A path, file object or buffer -> a numpy array.
+"""A path, URL, file object or buffer -> a numpy array.
 
 Small files are read in one call, large ones mapped; nothing is allocated from a size that only
 a header claims. Raises `FormatError` for what is no valid file, `UnsupportedError` for options
@@ -21,7 +21,16 @@ from tsr.errors import UnsupportedError
 from tsr.header import check_fields, cut_header, decode_header, raise_error, unpack_fields
 from tsr.layout import TSR4_MAGIC, V1_HEADER_SIZE
 from tsr.memmap import MODES, map_file
-from tsr.source import READ_ONLY, READ_WRITE, SMALL_FILE, changed, is_path, open_regular, read_whole
+from tsr.source import (
+    READ_ONLY,
+    READ_WRITE,
+    SMALL_FILE,
+    behind_url,
+    changed,
+    is_path,
+    open_regular,
+    read_whole,
+)
 from tsr.streams import (
     CHUNK,
     Pushback,
@@ -35,11 +44,14 @@ from tsr.streams import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
 
     from tsr.buffers import BytesLike
     from tsr.dtypes import ElementType
     from tsr.memmap import MmapMode
+    from tsr.remote.object import RemoteObject
     from tsr.source import Source
     from tsr.streams import BinaryReader
 
@@ -55,13 +67,15 @@ def load(
     mmap_mode: MmapMode | None = "r",
     out: BytesLike | None = None,
     strict: bool = True,
+    storage_options: Mapping[str, Any] | None = None,
 ) -> NDArray[Any]:
     """Read a file of a single tensor as an array: of TSR v1, or of TSR4.
 
     Parameters
     ----------
-    source : path, file object or bytes-like
-        A file object is read from where it stands; bytes are contents, as for `loads`.
+    source : path, URL, file object or bytes-like
+        A file object is read from where it stands; bytes are contents, as for `loads`. What a
+        URL leads to is read in one request.
     mmap_mode : {"r", "r+", "c", None}, default "r"
         As for `numpy.load`. ``"r"``: read-only. ``"r+"``: changes go to the file, which needs
         a path. ``"c"``: writable, and changes stay in memory. None: a private writable copy.
@@ -72,13 +86,15 @@ def load(
     strict : bool, default True
         False accepts set reserved fields and bytes after the payload, as the original
         readers do; a file object is then left right after the payload.
+    storage_options : mapping, optional
+        For a URL: what fsspec's file system for it is made with.
 
     Returns
     -------
     ndarray
         float32, int8 or int32, little-endian, of rank 0 to 4. What is mapped is a
-        `numpy.memmap`, with its `filename`, `mode` and `flush`; files of up to 128 KiB and
-        streams are read. With `out`, `out` itself or an array over it. From a TSR4 file: float16
+        `numpy.memmap`, with its `filename`, `mode` and `flush`; files of up to 128 KiB, streams
+        and URLs are read. With `out`, `out` itself or an array over it. From a TSR4 file: float16
         too, always of rank 4, a plain array, its checksum verified; ``open(source,
         verify=False)[0]`` spares that.
 
@@ -101,6 +117,10 @@ def load(
         raise UnsupportedError(
             f"mmap_mode: got {mmap_mode!r}, expected 'r', 'r+', 'c' or None", given=repr(mmap_mode)
         )
+    if storage_options is not None or (isinstance(source, str) and "://" in source):
+        source, remote = behind_url(source, storage_options)
+        if remote is not None:
+            return _load_remote(remote, mmap_mode, out, strict)
     if type(source) is str or is_path(source):
         path = source if type(source) is str else os.fsdecode(source)
         descriptor, size = open_regular(path, READ_WRITE if mmap_mode == "r+" else READ_ONLY)
@@ -222,6 +242,41 @@ def _load_stream(stream: Any, mmap_mode: MmapMode | None, out: Any, strict: bool
     if array is None:
         array = _deliver(ndarray(shape, element.numpy, payload), mmap_mode, target)
     return array
+
+
+def _load_remote(
+    remote: RemoteObject, mmap_mode: MmapMode | None, out: Any, strict: bool
+) -> NDArray[Any]:
+    from tsr.container import decode_container_header
+    from tsr.contents import Contents, decode_layout
+    from tsr.tensor_file import check_single, single_of
+
+    if mmap_mode == "r+":
+        raise UnsupportedError(f"mmap_mode: got 'r+' for {remote.label}, which needs a path")
+
+    def check(head: bytes, size: int | None) -> None:
+        # What can be refused before the payload comes.
+        if head[:4] == TSR4_MAGIC:
+            _, count = decode_container_header(
+                head, len(head), size, strict, remote.label, raise_error
+            )
+            check_single(count, remote.label)
+            return
+        element, shape = decode_header(head, len(head), size, strict, remote.label)
+        if out is not None:
+            _target(out, element, shape)
+
+    data = remote.read_all(check)
+    size = len(data)
+    if data[:4] == TSR4_MAGIC:
+        layout = decode_layout(data, size, strict, remote.label, raise_error)
+        array = single_of(Contents(data, remote.label, strict, layout), frozen=mmap_mode == "r")
+        element = element_type(array.dtype, TSR4_TYPES)
+    else:
+        element, shape = decode_header(data, size, size, strict, remote.label)
+        array = ndarray(shape, element.numpy, data, V1_HEADER_SIZE)
+    target = None if out is None else _target(out, element, array.shape)
+    return _deliver(array, mmap_mode, target)
 
 
 def _load_buffer(

@@ -1,4 +1,4 @@
-"""What a reader reads from: a path, a file object or a buffer -> its header. No numpy.
+"""What a reader reads from: a path, URL, file object or buffer -> its header. No numpy.
 
 Only regular files are opened, and that is decided on the open descriptor; sizes come from it
 too, never from the header. Raises `FormatError` for what is no valid file and `OSError` for
@@ -16,10 +16,14 @@ from tsr.buffers import bytes_view
 from tsr.errors import FormatError, UnsupportedError
 from tsr.header import Header, decode_header
 from tsr.layout import V1_HEADER_SIZE
+from tsr.remote.urls import is_url, local_path, refuse_options
 from tsr.streams import check_binary, is_stream, plain_descriptor, read_upto, stream_name
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from tsr.buffers import BytesLike
+    from tsr.remote.object import RemoteObject
     from tsr.streams import BinaryReader
 
 __all__ = [
@@ -27,6 +31,7 @@ __all__ = [
     "READ_WRITE",
     "SMALL_FILE",
     "Source",
+    "behind_url",
     "changed",
     "check_regular",
     "is_path",
@@ -61,16 +66,21 @@ _KINDS = (
 )
 
 
-def read_header(source: Source, *, strict: bool = True) -> Header:
+def read_header(
+    source: Source, *, strict: bool = True, storage_options: Mapping[str, Any] | None = None
+) -> Header:
     """Read the header of a TSR v1 file; the payload stays untouched.
 
     Parameters
     ----------
-    source : path, file object or bytes-like
-        A file object is read from where it stands and left after the header.
+    source : path, URL, file object or bytes-like
+        A file object is read from where it stands and left after the header. Of what a URL leads
+        to, 64 bytes are asked for.
     strict : bool, default True
         False accepts set reserved fields and bytes after the payload, as the original
         readers do.
+    storage_options : mapping, optional
+        For a URL: what fsspec's file system for it is made with.
 
     Returns
     -------
@@ -80,10 +90,15 @@ def read_header(source: Source, *, strict: bool = True) -> Header:
     ------
     FormatError
         The header breaks a clause, or the file is shorter or longer than it says. The size
-        of what a file object that is no plain file gives is not known here, so not checked.
+        of what a file object that is no plain file gives is not known here, so not checked;
+        nor is that of a file which a server does not tell.
     OSError
         The file cannot be opened.
     """
+    source, remote = behind_url(source, storage_options)
+    if remote is not None:
+        data = remote.read(0, V1_HEADER_SIZE)
+        return Header(*decode_header(data, len(data), remote.size, strict, remote.label))
     data, size, path = _header_bytes(source)
     return Header(*decode_header(data, len(data), size, strict, path))
 
@@ -108,6 +123,35 @@ def _header_bytes(source: Any) -> tuple[bytes, int | None, str | None]:
         return data, None, name
     view = bytes_view(source)
     return bytes(view[:V1_HEADER_SIZE]), len(view), None
+
+
+def behind_url(
+    source: Source, storage_options: Mapping[str, Any] | None = None
+) -> tuple[Source, RemoteObject | None]:
+    """Tell URLs from other sources.
+
+    Returns
+    -------
+    source : Source
+        As given; of a ``file://`` URL the path.
+    remote : RemoteObject or None
+        What a URL leads to, if that is no local file; nothing was asked of it.
+
+    Raises
+    ------
+    UnsupportedError
+        There are `storage_options` and no URL.
+    """
+    if not is_url(source):
+        if storage_options is not None:
+            refuse_options(storage_options)
+        return source, None
+    path = local_path(source)
+    if path is not None:
+        return path, None
+    from tsr.remote.object import RemoteObject  # with its modules, of which paths need none
+
+    return source, RemoteObject(source, storage_options)
 
 
 def is_path(source: object) -> TypeGuard[str | os.PathLike[str] | os.PathLike[bytes]]:

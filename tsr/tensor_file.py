@@ -22,7 +22,7 @@ from tsr.layout import TSR4_ZLIB
 from tsr.threads import in_order, thread_count
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from types import TracebackType
     from typing import Literal
 
@@ -34,13 +34,16 @@ if TYPE_CHECKING:
     from tsr.contents import Contents
     from tsr.source import Source
 
-__all__ = ["TensorFile", "open", "open_single", "view_single"]
+__all__ = ["TensorFile", "check_single", "open", "open_single", "single_of", "view_single"]
 
 # What `ElementType.numpy` gives, sooner.
 _DTYPES = {element.tsr4_code: element.numpy for element in TSR4_TYPES}
 
 # Below so many bytes to inflate a thread costs more than it gains.
 _PARALLEL_BYTES = 1 << 21
+
+# Tensors behind a URL that are asked for at the same time.
+_REQUESTS = 8
 
 
 class TensorFile:
@@ -125,6 +128,8 @@ class TensorFile:
         if contents.layout.mode == TSR4_ZLIB:
             total = sum(contents.layout.infos[at].nbytes for at in indexes)
             workers = thread_count(len(indexes)) if total >= _PARALLEL_BYTES else 1
+        if not contents.whole:
+            workers = min(len(indexes), _REQUESTS)
         return list(in_order(partial(self._array, contents), indexes, workers))
 
     def __iter__(self) -> Iterator[NDArray[Any]]:
@@ -147,38 +152,44 @@ class TensorFile:
             array = self._inflate(contents, index)
         else:
             element, shape, offset, *_ = contents.layout.infos[index]
+            part = contents.loaded(index)
             if index in self._unverified:
-                contents.check_payload(index)
-                contents.check_padding(index)
-                self._unverified.discard(index)
-            array = ndarray(shape, _DTYPES[element.tsr4_code], contents.data, offset)
+                part.check_payload(index)
+                part.check_padding(index)
+                self._verified(contents, index)
+            array = ndarray(shape, _DTYPES[element.tsr4_code], part.data, offset - part.base)
             if self._freeze:
                 array.flags.writeable = False
         return array
 
     def _inflate(self, contents: Contents, index: int) -> NDArray[Any]:
         info = contents.layout.infos[index]
+        part = contents.loaded(index)
         if info.nbytes > RATIO_MAX * info.stored_nbytes:
             # It cannot give so much, and nothing is allocated to see it fail.
-            contents.check_payload(index)
+            part.check_payload(index)
         try:
             array: NDArray[Any] = np.empty(info.shape, info.element.numpy)
         except MemoryError:
-            contents.check_payload(index)  # where it is a lie, say so
+            part.check_payload(index)  # where it is a lie, say so
             raise
         view = array.reshape(-1).view(np.uint8).data
         verify = index in self._unverified
         done = checksum = 0
-        for chunk in contents.inflate(index):
+        for chunk in part.inflate(index):
             view[done : done + len(chunk)] = chunk
             done += len(chunk)
             if verify:
                 checksum = crc32(chunk, checksum)
         if verify:
-            contents.check_crc(index, checksum)
-            self._unverified.discard(index)
+            part.check_crc(index, checksum)
+            self._verified(contents, index)
         array.flags.writeable = not self._frozen
         return array
+
+    def _verified(self, contents: Contents, index: int) -> None:
+        if contents.whole:  # what is fetched anew is verified anew
+            self._unverified.discard(index)
 
 
 def open(
@@ -187,6 +198,7 @@ def open(
     mmap_mode: Literal["r", "c"] | None = "r",
     strict: bool = True,
     verify: bool = True,
+    storage_options: Mapping[str, Any] | None = None,
 ) -> TensorFile:
     """Open a file of either format: one tensor or many.
 
@@ -194,8 +206,9 @@ def open(
 
     Parameters
     ----------
-    source : path, file object or bytes-like
-        A file object is read from where it stands.
+    source : path, URL, file object or bytes-like
+        A file object is read from where it stands. Of what a URL leads to, header and directory
+        take two requests, and a tensor takes one each time it is used; all see the same version.
     mmap_mode : {"r", "c", None}, default "r"
         ``"r"``: read-only arrays. ``"c"``: writable ones, whose changes stay in memory; they show
         when the tensor is used again, unless it is compressed. None: likewise, and the whole file
@@ -206,6 +219,8 @@ def open(
     verify : bool, default True
         False spares the checksums, which takes the time to read a tensor once more, and the
         padding. What is compressed is checked by zlib in any case.
+    storage_options : mapping, optional
+        For a URL: what fsspec's file system for it is made with.
 
     Returns
     -------
@@ -234,7 +249,7 @@ def open(
         raise UnsupportedError(
             f"mmap_mode: got {mmap_mode!r}, expected 'r', 'c' or None{why}", given=repr(mmap_mode)
         )
-    contents = open_contents(source, strict, mmap_mode)
+    contents = open_contents(source, strict, mmap_mode, storage_options)
     return TensorFile(contents, verify=verify, frozen=mmap_mode == "r")
 
 
@@ -255,11 +270,21 @@ def view_single(data: BytesLike, strict: bool) -> NDArray[Any]:
     return _single(TensorFile(open_contents(bytes_view(data), strict), frozen=False))
 
 
+def single_of(contents: Contents, frozen: bool) -> NDArray[Any]:
+    """Give the only tensor of what is in memory already."""
+    return _single(TensorFile(contents, frozen=frozen))
+
+
 def _single(file: TensorFile) -> NDArray[Any]:
-    if len(file) != 1:
-        where = "" if file.path is None else f"{file.path}: "
-        raise UnsupportedError(
-            f"{where}holds {len(file)} tensors, expected one; tsr.open(...) gives each of them",
-            given=len(file),
-        )
+    check_single(len(file), file.path)
     return file[0]
+
+
+def check_single(count: int, path: str | None) -> None:
+    """Refuse a file of several tensors where one is expected."""
+    if count != 1:
+        where = "" if path is None else f"{path}: "
+        raise UnsupportedError(
+            f"{where}holds {count} tensors, expected one; tsr.open(...) gives each of them",
+            given=count,
+        )

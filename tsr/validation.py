@@ -1,4 +1,4 @@
-"""A path, file object or buffer -> every rule of the formats that it breaks. No numpy."""
+"""A path, URL, file object or buffer -> every rule of the formats that it breaks. No numpy."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tsr.layout import TSR4_ZLIB
 from tsr.threads import in_order, thread_count
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from tsr.contents import Layout
     from tsr.source import Source
@@ -27,7 +27,9 @@ FINDINGS_MAX = 10_000
 _PARALLEL_BYTES = 1 << 22
 
 
-def validate(source: Source, *, strict: bool = True) -> list[FormatError]:
+def validate(
+    source: Source, *, strict: bool = True, storage_options: Mapping[str, Any] | None = None
+) -> list[FormatError]:
     """Check a file of either format against every rule and list all that it breaks.
 
     The payload of a TSR v1 file holds no rule, for every bit pattern is a value: its bytes are
@@ -35,11 +37,14 @@ def validate(source: Source, *, strict: bool = True) -> list[FormatError]:
 
     Parameters
     ----------
-    source : path, file object or bytes-like
+    source : path, URL, file object or bytes-like
         A file object is read from where it stands to its end; of one whose size is not known,
-        a TSR4 file whose header or directory is broken is read only so far.
+        a TSR4 file whose header or directory is broken is read only so far. What a URL leads to
+        is read in one piece if it is small, and else payload by payload.
     strict : bool, default True
         False leaves out set reserved fields, bytes after the payload, and padding that is not 0.
+    storage_options : mapping, optional
+        For a URL: what fsspec's file system for it is made with.
 
     Returns
     -------
@@ -53,18 +58,23 @@ def validate(source: Source, *, strict: bool = True) -> list[FormatError]:
     OSError
         The file cannot be opened.
     """
-    return check_source(source, strict)
+    return check_source(source, strict, storage_options=storage_options)
 
 
 def check_source(
-    source: Source, strict: bool, advance: Callable[[int], None] | None = None
+    source: Source,
+    strict: bool,
+    advance: Callable[[int], None] | None = None,
+    storage_options: Mapping[str, Any] | None = None,
 ) -> list[FormatError]:
     """Do what `validate` does, and tell `advance` how many bytes of payloads were just checked.
 
     It is called by several threads.
     """
     try:
-        data, size, path = read_all(source, strict, v1_payload=False)
+        data, size, path = read_all(
+            source, strict, v1_payload=False, storage_options=storage_options
+        )
     except FormatError as error:  # no regular file
         return [error]
     return check(data, size, path, strict, advance)

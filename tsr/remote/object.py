@@ -88,7 +88,7 @@ class RemoteObject:
     def read_all(self, check: Check | None = None) -> bytearray:
         """Read all of the object, in one request.
 
-        `check` is called with its first 64 bytes, or all if there are no more, and its size if
+        `check` is called with its first 128 bytes, or all if there are no more, and its size if
         that is known, before the rest is read; what it raises ends the reading.
         """
         return self.fetch(0, None, check)

@@ -10,7 +10,7 @@ import re
 from typing import TYPE_CHECKING
 
 from tsr.errors import FormatError
-from tsr.layout import V1_HEADER_SIZE
+from tsr.layout import TSR4_HEADER_SIZE
 from tsr.remote.failures import PassingError
 from tsr.source import changed
 
@@ -41,7 +41,7 @@ class Wanted:
     size, version
         Of the object, where an answer before told them.
     check : callable, optional
-        Called with the first 64 bytes, or fewer if there are no more, and the object's size
+        Called with the first 128 bytes, or all if there are no more, and the object's size
         where it is known, before more is taken; what it raises ends the transfer.
 
     Attributes
@@ -106,7 +106,7 @@ class Wanted:
         if self.stop is not None:
             data = data[: max(0, self.stop - self.at)]
         self.data += data
-        if not self._checked and len(self.data) >= V1_HEADER_SIZE:
+        if not self._checked and len(self.data) >= TSR4_HEADER_SIZE:
             self.check()
         return self.stop is None or self.at < self.stop
 
@@ -114,7 +114,7 @@ class Wanted:
         """Have what is there looked at, once."""
         if not self._checked and self._check is not None:
             self._checked = True
-            self._check(bytes(self.data[:V1_HEADER_SIZE]), self.size)
+            self._check(bytes(self.data[:TSR4_HEADER_SIZE]), self.size)
 
     def finish(self, end: int | None) -> None:
         """Look whether an answer that was to lead up to `end` did.
