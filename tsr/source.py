@@ -95,10 +95,11 @@ def read_header(
     OSError
         The file cannot be opened.
     """
-    source, remote = behind_url(source, storage_options)
-    if remote is not None:
-        data = remote.read(0, V1_HEADER_SIZE)
-        return Header(*decode_header(data, len(data), remote.size, strict, remote.label))
+    if storage_options is not None or (isinstance(source, str) and "://" in source):
+        source, remote = behind_url(source, storage_options)
+        if remote is not None:
+            data = remote.read(0, V1_HEADER_SIZE)
+            return Header(*decode_header(data, len(data), remote.size, strict, remote.label))
     data, size, path = _header_bytes(source)
     return Header(*decode_header(data, len(data), size, strict, path))
 
