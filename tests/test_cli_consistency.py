@@ -26,6 +26,7 @@ ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(tsr.__file__).parents[1])}
 # A run of each command that finds something to print, and its exit code.
 RUNS = [
     ("info good.tsr several.tsr", 0),
+    ("scan good.tsr several.tsr", 0),
     ("validate good.tsr broken.tsr", 1),
     ("explain broken.tsr", 1),
     ("repair broken.tsr", 0),

@@ -16,7 +16,8 @@ PUBLIC = [
     "FormatError", "Header", "MissingExtraError", "Repair", "TSRError", "TensorFile",
     "TensorInfo", "TensorWriter", "UnsupportedError", "build_header", "compare", "convert",
     "create", "dumps", "dumps_into", "explain", "get_cmake_dir", "get_include", "load", "loads",
-    "open", "open_memmap", "parse_header", "read_header", "repair", "save", "torch", "validate",
+    "open", "open_memmap", "parse_header", "read_header", "repair", "save", "scan", "torch",
+    "validate",
 ]  # fmt: skip
 
 
@@ -68,6 +69,7 @@ def test_typed() -> None:
             "import tsr; tsr.read_header, tsr.validate, tsr.explain, tsr.repair", set(), id="header"
         ),
         pytest.param("import tsr; tsr.Explanation, tsr.Repair", set(), id="diagnosis"),
+        pytest.param("import tsr; tsr.scan", set(), id="scan"),
         pytest.param("import tsr; tsr.get_include, tsr.get_cmake_dir", set(), id="cpp"),
         pytest.param("import tsr; tsr.load, tsr.save, tsr.open_memmap", {"numpy"}, id="arrays"),
         pytest.param("import tsr; tsr.torch", {"numpy", "torch"}, id="torch"),

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from tsr.header import Header, build_header, parse_header
     from tsr.memmap import open_memmap
     from tsr.reader import load, loads
+    from tsr.scanning import scan
     from tsr.source import read_header
     from tsr.tensor_file import TensorFile, open
     from tsr.tensor_writer import TensorWriter, create
@@ -70,6 +71,7 @@ __all__ = [
     "read_header",
     "repair",
     "save",
+    "scan",
     "torch",
     "validate",
 ]
@@ -91,6 +93,7 @@ _MODULES = {
     "memmap": ("open_memmap",),
     "converters": ("convert",),
     "comparison": ("Comparison", "compare"),
+    "scanning": ("scan",),
     "cpp": ("get_cmake_dir", "get_include"),
 }  # fmt: skip
 _HOMES = {name: module for module, names in _MODULES.items() for name in names}

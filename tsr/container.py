@@ -340,12 +340,16 @@ def decode_directory(  # noqa: C901 - one branch a rule, in the order of the spe
 
 
 def check_extent(
-    infos: Sequence[TensorInfo], file_size: int, strict: bool, path: str | None, report: Report
-) -> None:
-    """Check that a file of `file_size` bytes holds all payloads, and nothing behind them."""
+    infos: Sequence[TensorInfo], file_size: int, strict: bool, path: str | None, report: Report,
+    *, first: int = 0,
+) -> None:  # fmt: skip
+    """Check that a file of `file_size` bytes holds all payloads, and nothing behind them.
+
+    `infos` may be the last part of a directory, from the entry `first` on.
+    """
     end = infos[-1].offset + infos[-1].stored_nbytes
     if file_size < end:
-        for index, info in enumerate(infos):
+        for index, info in enumerate(infos, first):
             # T4-PAYLOAD-1
             if file_size < info.offset + info.stored_nbytes:
                 report(FormatError(

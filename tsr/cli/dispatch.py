@@ -37,6 +37,7 @@ TERMINATED = 143
 # above it, and has commands of its own.
 COMMANDS = {
     "info": "show what the headers of files say",
+    "scan": "list what the headers of any number of files say, with filters, as CSV or JSON",
     "validate": "check files against every rule of their format",
     "explain": "show what is in files byte by byte, and what is wrong with them",
     "repair": "mend a file where the rest of it proves what is right",
