@@ -162,9 +162,8 @@ class _Tally:
             self._files[facts.status] += 1
 
     def print_summary(self) -> None:
-        if self._rows == 1 and self._shown:
-            return
-        if self._rows == 0:
+        # One row says it all, and of what could not be read stderr has told.
+        if self._files.keys() <= {ERROR} or self._rows == self._shown == 1:
             return
         count = sum(self._files.values())
         states = ", ".join(f"{self._files[status]:,} {status}" for status in STATUSES)
