@@ -15,9 +15,9 @@ PUBLIC = [
     "ClosedFileError", "Comparison", "ConversionError", "ConversionWarning", "Explanation",
     "FormatError", "Header", "MissingExtraError", "Repair", "TSRError", "TensorFile",
     "TensorInfo", "TensorWriter", "UnsupportedError", "build_header", "compare", "convert",
-    "create", "dumps", "dumps_into", "explain", "get_cmake_dir", "get_include", "load", "loads",
-    "open", "open_memmap", "parse_header", "read_header", "repair", "save", "scan", "torch",
-    "validate",
+    "create", "dask", "dumps", "dumps_into", "explain", "get_cmake_dir", "get_include", "load",
+    "loads", "open", "open_memmap", "parse_header", "read_header", "repair", "save", "scan",
+    "torch", "validate",
 ]  # fmt: skip
 
 

@@ -14,6 +14,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    import tsr.dask as dask
     import tsr.torch as torch
     from tsr.comparison import Comparison, compare
     from tsr.container import TensorInfo
@@ -58,6 +59,7 @@ __all__ = [
     "compare",
     "convert",
     "create",
+    "dask",
     "dumps",
     "dumps_into",
     "explain",
@@ -102,8 +104,8 @@ _HOMES = {name: module for module, names in _MODULES.items() for name in names}
 def __getattr__(name: str) -> Any:
     if name in _HOMES:
         value = getattr(import_module(f"tsr.{_HOMES[name]}"), name)
-    elif name == "torch":
-        value = import_module("tsr.torch")
+    elif name in ("dask", "torch"):
+        value = import_module(f"tsr.{name}")
     elif name == "__version__":
         value = import_module("importlib.metadata").version("tsr-codec")
     else:
