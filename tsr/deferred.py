@@ -1,4 +1,4 @@
-"""A path or file object -> a file whose beginning is written last.
+"""A path, URL or file object -> a file whose beginning is written last.
 
 What follows the beginning is written as it comes, and moved in the end where the beginning
 takes another size than was expected. Raises `OSError`.
@@ -16,10 +16,14 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from tsr.atomic import AtomicFile
 from tsr.errors import UnsupportedError
+from tsr.remote.urls import is_url, local_path, refuse_options
 from tsr.source import is_path
 from tsr.streams import WholeWriter, fill
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tsr.remote.scratch import RemoteFile
     from tsr.writer import Target
 
 __all__ = ["Deferred", "open_deferred"]
@@ -46,19 +50,36 @@ class Deferred(Protocol):
         """Leave nothing behind."""
 
 
-def open_deferred(target: Target, durable: bool | None, size: int, start: int) -> Deferred:
-    """Open a path or file object.
+def open_deferred(
+    target: Target,
+    durable: bool | None,
+    size: int,
+    start: int,
+    storage_options: Mapping[str, Any] | None = None,
+) -> Deferred:
+    """Open a path, URL or file object.
 
     Parameters
     ----------
-    target : path or binary file object
+    target : path, URL or binary file object
     durable : bool, optional
         As for `AtomicFile`.
     size : int
         The bytes of the whole file, where they are known, else 0.
     start : int
         The bytes that its beginning is expected to take.
+    storage_options : mapping, optional
+        Those of the file system of a URL.
     """
+    if is_url(target):
+        local = local_path(target)
+        if local is None:
+            from tsr.remote.scratch import RemoteFile
+
+            return _InPlace(RemoteFile(target, storage_options).__enter__(), start)
+        target = local
+    else:
+        refuse_options(storage_options)
     if not is_path(target):
         if not hasattr(target, "write"):
             raise UnsupportedError(
@@ -80,7 +101,7 @@ def open_deferred(target: Target, durable: bool | None, size: int, start: int) -
 class _InPlace:
     """A regular file, in which one can go back."""
 
-    def __init__(self, file: AtomicFile, start: int) -> None:
+    def __init__(self, file: AtomicFile | RemoteFile, start: int) -> None:
         self._file = file
         self._start = start
         self.write = file.write
@@ -136,9 +157,11 @@ class _Spooled:
         _discard(self._sink)
 
 
-def _discard(sink: AtomicFile | WholeWriter, error: BaseException | None = None) -> None:
+def _discard(
+    sink: AtomicFile | RemoteFile | WholeWriter, error: BaseException | None = None
+) -> None:
     # An error of the system gets the path.
-    if isinstance(sink, AtomicFile):
+    if not isinstance(sink, WholeWriter):
         error = error or InterruptedError("not completed")
         sink.__exit__(type(error), error, None)
 

@@ -161,14 +161,15 @@ def create(
     compress: bool = False,
     count: int | None = None,
     durable: bool | None = None,
+    storage_options: Mapping[str, Any] | None = None,
 ) -> TensorWriter:
     """Begin a file to which tensors are added one at a time.
 
     Parameters
     ----------
-    target : path or binary file object
-        A path gets its file in one step, when all is written. What goes to a file object waits
-        in a temporary file until then.
+    target : path, URL or binary file object
+        A path gets its file in one step, when all is written, and so does a URL. What goes to
+        that or to a file object waits in a temporary file until then.
     format : {"tsr4"}
         TSR v1 holds a single array, which `save` writes and `open_memmap` fills in place.
     compress : bool, default False
@@ -177,6 +178,8 @@ def create(
         The tensors to come, where that is known. The directory precedes the tensors and grows
         with them: they are moved when the file is closed, unless there are so many.
     durable : bool, optional
+        As for `save`.
+    storage_options : mapping, optional
         As for `save`.
 
     Returns
@@ -187,7 +190,7 @@ def create(
     Raises
     ------
     UnsupportedError
-        An option makes no sense.
+        An option makes no sense, or what the URL leads to can only be read.
     OSError
         The file cannot be created.
 
@@ -205,7 +208,7 @@ def create(
         expected = 0
     if not 1 <= expected <= COUNT_MAX:
         raise UnsupportedError(f"count: got {count!r}, expected 1 to {COUNT_MAX}", given=count)
-    return _create(target, compress, expected, durable, 0)
+    return _create(target, compress, expected, durable, 0, storage_options)
 
 
 def save_tensors(
@@ -216,27 +219,37 @@ def save_tensors(
     cast: DTypeLike | None,
     lossy: bool,
     durable: bool | None,
+    storage_options: Mapping[str, Any] | None = None,
 ) -> None:
     """Write a TSR4 file, for `tsr.save`."""
     given = _as_iterable(arrays)
     if not isinstance(given, (list, tuple)):  # nobody knows how many: one after the other
-        with _create(target, compress, 1, durable, 0) as file:
+        with _create(target, compress, 1, durable, 0, storage_options) as file:
             for array in given:
                 file.add(array, cast=cast, lossy=lossy)
         return
-    save_prepared(target, _prepare_all(given, cast, lossy), compress=compress, durable=durable)
+    prepared = _prepare_all(given, cast, lossy)
+    save_prepared(
+        target, prepared, compress=compress, durable=durable, storage_options=storage_options
+    )
 
 
 def save_prepared(
-    target: Target, tensors: Sequence[Tensor], *, compress: bool, durable: bool | None
+    target: Target,
+    tensors: Sequence[Tensor],
+    *,
+    compress: bool,
+    durable: bool | None,
+    storage_options: Mapping[str, Any] | None = None,
 ) -> None:
     """Write a TSR4 file of all tensors that it is to hold."""
     size = sum(next_start(tensor.nbytes, TSR4_RAW) for tensor in tensors)
     if size <= _SMALL_BYTES:
         data = _dumps(tensors, compress)
-        write_whole(target, [data], durable, len(data))
+        write_whole(target, [data], durable, len(data), storage_options)
         return
-    with _create(target, compress, len(tensors), durable, 0 if compress else size) as file:
+    size = 0 if compress else size
+    with _create(target, compress, len(tensors), durable, size, storage_options) as file:
         file.add_prepared(tensors)
 
 
@@ -283,12 +296,18 @@ def _prepare_all(
 
 
 def _create(
-    target: Target, compress: bool, count: int, durable: bool | None, size: int
+    target: Target,
+    compress: bool,
+    count: int,
+    durable: bool | None,
+    size: int,
+    storage_options: Mapping[str, Any] | None,
 ) -> TensorWriter:
     assembly = Assembly(compress)
     start = data_start(count, assembly.mode)
     size = start + size if size else 0
-    return TensorWriter(open_deferred(target, durable, size, start), assembly)
+    file = open_deferred(target, durable, size, start, storage_options)
+    return TensorWriter(file, assembly)
 
 
 def _joined(pieces: Iterable[bytes | memoryview]) -> Iterator[bytes | memoryview]:

@@ -97,12 +97,13 @@ def save(
     cast: DTypeLike | None = None,
     lossy: bool = False,
     durable: bool | None = None,
+    storage_options: Mapping[str, Any] | None = None,
 ) -> None:
     """Write a tensor as a TSR v1 file, or several as a TSR4 file.
 
     Parameters
     ----------
-    target, format, compress, cast, lossy, durable
+    target, format, compress, cast, lossy, durable, storage_options
         As for `tsr.save`.
     tensor : torch.Tensor, or iterable of them for TSR4
         float32, int8 or int32, rank 0 to 4, with any strides, on any device; for TSR4 float16
@@ -118,8 +119,9 @@ def save(
     """
     array = _as_arrays(tensor, format, cast)
     writer.save(
-        target, array, format=format, compress=compress, cast=cast, lossy=lossy, durable=durable
-    )
+        target, array, format=format, compress=compress, cast=cast, lossy=lossy, durable=durable,
+        storage_options=storage_options,
+    )  # fmt: skip
 
 
 def dumps(

@@ -23,11 +23,12 @@ from tsr.errors import UnsupportedError
 from tsr.header import encode_header, header_starts
 from tsr.layout import V1_HEADER_SIZE
 from tsr.payload import blocks, prepare
+from tsr.remote.urls import is_url, local_path, refuse_options
 from tsr.source import is_path
 from tsr.streams import WholeWriter
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from typing import Literal
 
     from numpy.typing import DTypeLike, NDArray
@@ -54,15 +55,18 @@ def save(
     cast: DTypeLike | None = None,
     lossy: bool = False,
     durable: bool | None = None,
+    storage_options: Mapping[str, Any] | None = None,
 ) -> None:
     """Write an array as a TSR v1 file, or several as a TSR4 file.
 
     Parameters
     ----------
-    target : path or binary file object
+    target : path, URL or binary file object
         A path is replaced in one step once the file is complete: on an error, and for every
-        reader at any time, what stood there before is untouched. A file object is written to
-        from where it stands.
+        reader at any time, what stood there before is untouched. So is what a URL leads to:
+        ``"s3://bucket/x.tsr"``, or one of whatever else fsspec can write to. What is large goes
+        through a file in the folder for temporary files. A file object is written to from where
+        it stands.
     array : ndarray or array-like object
         float32, int8 or int32, rank 0 to 4, with any strides and byte order; an object that
         converts itself (``__array__``, a buffer, DLPack) counts, a list does not: arrays and
@@ -81,12 +85,18 @@ def save(
     durable : bool, optional
         True: the file survives a loss of power once this returns. None, the default, leaves
         that to the file system. False: as fast as it gets, a loss of power may leave neither
-        the old file nor the new.
+        the old file nor the new. Behind a URL it is up to the storage, whatever is given: object
+        stores keep what they have said to have.
+    storage_options : mapping, optional
+        For a URL: what the file system of fsspec is made with.
 
     Raises
     ------
     UnsupportedError
-        The array has no encoding, or `cast` would lose a value.
+        The array has no encoding, `cast` would lose a value, or what the URL leads to can only
+        be read: a web server, an archive.
+    MissingExtraError
+        The package for such URLs is missing.
     OSError
         The file cannot be written.
 
@@ -100,11 +110,14 @@ def save(
         _check_format(format, compress)
         from tsr.tensor_writer import save_tensors
 
-        save_tensors(target, array, compress=compress, cast=cast, lossy=lossy, durable=durable)
+        save_tensors(
+            target, array, compress=compress, cast=cast, lossy=lossy, durable=durable,
+            storage_options=storage_options,
+        )  # fmt: skip
         return
     array = cast_type("ArrayObject", array)
     size, pieces = _encode(array, cast, lossy)
-    write_whole(target, pieces, durable, size)
+    write_whole(target, pieces, durable, size, storage_options)
 
 
 def dumps(
@@ -195,9 +208,23 @@ def dumps_into(
 
 
 def write_whole(
-    target: Target, pieces: Iterable[bytes | memoryview], durable: bool | None, size: int
+    target: Target,
+    pieces: Iterable[bytes | memoryview],
+    durable: bool | None,
+    size: int,
+    storage_options: Mapping[str, Any] | None = None,
 ) -> None:
     """Write a file from its first byte to its last, of `size` bytes."""
+    if is_url(target):
+        local = local_path(target)
+        if local is None:
+            from tsr.remote.scratch import write_object
+
+            write_object(target, pieces, size, storage_options)
+            return
+        target = local
+    else:
+        refuse_options(storage_options)
     if type(target) is str or is_path(target):
         path = target if type(target) is str else os.fsdecode(target)
         with AtomicFile(path, durable, size) as file:
