@@ -1,3 +1,4 @@
+"""Many files <-> one dask array, and conversions by the workers of a cluster: the extra ``dask``.
 
 Like ``import tsr``, ``import tsr.dask`` loads nothing; a name comes with its module, and that
 raises `MissingExtraError` where dask is not installed.
