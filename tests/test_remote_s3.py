@@ -1,0 +1,246 @@
+"""Files on S3: what is read of them, in how many requests and bytes, and what goes wrong."""
+
+from __future__ import annotations
+
+import os
+import pickle
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import pytest
+
+import tsr
+from tests.remote_servers import S3Server, s3_server
+from tsr.remote import RemoteObject
+
+HEADER = ("GET", "bytes=0-63")
+V1 = tsr.dumps(np.arange(6000, dtype="float32").reshape(20, 300))
+ARRAYS = [
+    np.full((1, 3, 5, 1), 7, "int8"),
+    np.arange(1000, dtype="float32").reshape(1, 10, 100, 1),
+    np.arange(70, dtype="int32").reshape(7, 10, 1, 1),
+]
+TSR4 = tsr.dumps(ARRAYS, format="tsr4")
+ZLIB = tsr.dumps(ARRAYS, format="tsr4", compress=True)
+
+
+@pytest.fixture(scope="module")
+def s3() -> Iterator[S3Server]:
+    """Run an S3 server for the tests of this module."""
+    with s3_server() as server:
+        yield server
+
+
+def given(s3: S3Server) -> int:
+    """Count the bytes of answers since the last object was put."""
+    return sum(asked.given for asked in s3.asked)
+
+
+def test_header_is_64_bytes(s3: S3Server) -> None:
+    """A header is one request of 64 bytes, which tells the size of the file too."""
+    url = s3.put("v1.tsr", V1)
+    header = tsr.read_header(url, storage_options=s3.options)
+    assert header == tsr.parse_header(V1)
+    assert given(s3) == 64
+    assert s3.made() == [HEADER]
+    s3.put("v1.tsr", V1 + b"x")
+    with pytest.raises(tsr.FormatError, match=r"s3://bucket/v1\.tsr.*V1-PAYLOAD-2"):
+        tsr.read_header(url, storage_options=s3.options)
+    assert tsr.read_header(url, strict=False, storage_options=s3.options) == header
+
+
+@pytest.mark.parametrize("mmap_mode", ["r", "c", None])
+def test_load_is_one_request(s3: S3Server, mmap_mode: Any) -> None:
+    """An array is one request for the whole object, and writable as it was asked for."""
+    url = s3.put("v1.tsr", V1)
+    array = tsr.load(url, mmap_mode=mmap_mode, storage_options=s3.options)
+    assert s3.made() == [("GET", None)]
+    assert array.tobytes() == V1[64:]
+    assert array.flags.writeable == (mmap_mode != "r")
+    assert array.shape == (20, 300)
+
+
+def test_load_into_memory(s3: S3Server) -> None:
+    """`out` is filled; what does not fit is refused."""
+    url = s3.put("v1.tsr", V1)
+    out = np.zeros((20, 300), ">f4")
+    assert tsr.load(url, out=out, storage_options=s3.options) is out
+    assert out.astype("<f4").tobytes() == V1[64:]
+    with pytest.raises(tsr.UnsupportedError, match="out: got"):
+        tsr.load(url, out=np.zeros(3, "float32"), storage_options=s3.options)
+    with pytest.raises(tsr.UnsupportedError, match=r"'r\+' for s3://bucket/v1.tsr"):
+        tsr.load(url, mmap_mode="r+", storage_options=s3.options)
+
+
+@pytest.mark.parametrize("data", [pytest.param(TSR4, id="raw"), pytest.param(ZLIB, id="zlib")])
+def test_one_tensor_of_many(s3: S3Server, data: bytes) -> None:
+    """Header and directory are two requests, and one tensor is one."""
+    url = s3.put("many.tsr", data)
+    with tsr.open(url, storage_options=s3.options) as file:
+        infos = tsr.open(data).infos
+        assert file.infos == infos
+        assert [method for method, _ in s3.made()] == ["GET", "GET"]
+        assert np.array_equal(file[1], ARRAYS[1])
+        assert not file[1].flags.writeable
+        stop = infos[2].offset - 1
+        assert s3.made() == [("GET", f"bytes={infos[1].offset}-{stop}")] * 2
+        assert [array.tobytes() for array in file[:]] == [array.tobytes() for array in ARRAYS]
+        assert len(s3.made()) == 3
+    with tsr.open(url, mmap_mode="c", storage_options=s3.options) as file:
+        assert file[0].flags.writeable
+    with pytest.raises(tsr.UnsupportedError, match="holds 3 tensors"):
+        tsr.load(url, storage_options=s3.options)
+
+
+def test_whole_of_many(s3: S3Server) -> None:
+    """Without mapping all of a file is one request."""
+    url = s3.put("many.tsr", TSR4)
+    with tsr.open(url, mmap_mode=None, storage_options=s3.options) as file:
+        assert [array.tobytes() for array in file] == [array.tobytes() for array in ARRAYS]
+    assert s3.made() == [("GET", None)]
+
+
+def test_corrupt_payload(s3: S3Server) -> None:
+    """A tensor whose checksum is wrong says so each time, and the others are there."""
+    broken = bytearray(TSR4)
+    broken[tsr.open(TSR4).infos[1].offset] ^= 1
+    url = s3.put("broken.tsr", bytes(broken))
+    file = tsr.open(url, storage_options=s3.options)
+    for _ in range(2):
+        with pytest.raises(tsr.FormatError, match="T4-CRC-2"):
+            file[1]
+    assert np.array_equal(file[2], ARRAYS[2])
+    assert [error.clause for error in tsr.validate(url, storage_options=s3.options)] == ["T4-CRC-2"]
+    padding = bytearray(TSR4)
+    padding[tsr.open(TSR4).infos[0].offset - 1] = 9
+    url = s3.put("broken.tsr", bytes(padding))
+    with pytest.raises(tsr.FormatError, match="T4-PADDING-1"):
+        tsr.open(url, storage_options=s3.options)
+
+
+def test_validate(s3: S3Server) -> None:
+    """A v1 file is checked by its header; a TSR4 file is read."""
+    url = s3.put("v1.tsr", V1)
+    assert tsr.validate(url, storage_options=s3.options) == []
+    assert s3.made() == [HEADER]
+    url = s3.put("many.tsr", TSR4)
+    assert tsr.validate(url, storage_options=s3.options) == []
+    assert len(s3.made()) == 2
+    url = s3.put("many.tsr", TSR4[:-1])
+    [error] = tsr.validate(url, storage_options=s3.options)
+    assert (error.clause, error.path) == ("T4-PAYLOAD-1", url)
+
+
+@pytest.mark.parametrize("length", [0, 1, 4, 63, 64, 100, 127, 128, 200])
+@pytest.mark.parametrize("whole", [V1, TSR4], ids=["v1", "tsr4"])
+def test_cut_files(s3: S3Server, whole: bytes, length: int) -> None:
+    """What is shorter than it says is the error that it is in memory, empty objects too."""
+    url = s3.put("cut.tsr", whole[:length])
+    for function in (tsr.load, tsr.open):
+        with pytest.raises(tsr.FormatError) as expected:
+            function(whole[:length])
+        with pytest.raises(tsr.FormatError) as found:
+            function(url, storage_options=s3.options)
+        assert found.value.clause == expected.value.clause
+        assert found.value.path == url
+    local = tsr.validate(whole[:length])
+    remote = tsr.validate(url, storage_options=s3.options)
+    assert [error.clause for error in remote] == [error.clause for error in local]
+
+
+def test_replaced_between_reads(s3: S3Server) -> None:
+    """An object that changes between header and tensor is FILE-2, be its size the same or not."""
+    other = bytearray(TSR4)
+    other[-1] ^= 1
+    url = s3.put("changing.tsr", TSR4)
+    file = tsr.open(url, storage_options=s3.options)
+    s3.put("changing.tsr", bytes(other))
+    with pytest.raises(tsr.FormatError, match=r'version "\w+", expected version "\w+".*FILE-2'):
+        file[2]
+    for new in (V1, TSR4 + bytes(7), b""):
+        s3.put("changing.tsr", TSR4)
+        file = tsr.open(url, storage_options=s3.options)
+        s3.put("changing.tsr", new)
+        message = f"got {len(new)} bytes, expected {len(TSR4)} bytes.*FILE-2"
+        with pytest.raises(tsr.FormatError, match=message):
+            file[2]
+
+
+def test_not_there(s3: S3Server) -> None:
+    """A missing object or bucket is a FileNotFoundError with the URL, a bucket no file."""
+    for url in ("s3://bucket/none.tsr", "s3://nobucket/x.tsr"):
+        with pytest.raises(FileNotFoundError) as error:
+            tsr.load(url, storage_options=s3.options)
+        assert error.value.filename == url
+        copy = pickle.loads(pickle.dumps(error.value))
+        assert (type(copy), str(copy)) == (FileNotFoundError, str(error.value))
+    with pytest.raises(IsADirectoryError):
+        tsr.load("s3://bucket", storage_options=s3.options)
+
+
+def test_no_server(s3: S3Server) -> None:
+    """Where nobody listens it is a ConnectionError, and none of the client's own errors."""
+    import s3fs
+
+    options = {**s3.options, "endpoint_url": "http://127.0.0.1:9", "use_listings_cache": False}
+    s3fs.S3FileSystem(**options).retries = 1  # the same one is used for the same options
+    with pytest.raises(ConnectionRefusedError, match=r"s3://bucket/x\.tsr"):
+        tsr.load("s3://bucket/x.tsr", storage_options=options)
+
+
+@pytest.mark.parametrize(
+    "key", ["a b.tsr", "a?b=1.tsr", "a#b.tsr", "a%20b.tsr", "a+b&c.tsr", "ü::ö.tsr", "x[1]*.tsr"]
+)
+def test_names(s3: S3Server, key: str) -> None:
+    """No character of a key has a meaning of its own."""
+    url = s3.put(key, V1)
+    assert tsr.load(url, storage_options=s3.options).tobytes() == V1[64:]
+    assert s3.get(key) == V1
+
+
+def test_threads_share_a_file(s3: S3Server) -> None:
+    """Several threads use one open file."""
+    file = tsr.open(s3.put("many.tsr", TSR4), storage_options=s3.options)
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda at: file[at % 3].tobytes(), range(24)))
+    assert found == [ARRAYS[at % 3].tobytes() for at in range(24)]
+
+
+def test_after_fork(s3: S3Server) -> None:
+    """A child uses a file that was opened before the fork, and so does the parent after."""
+    file = tsr.open(s3.put("many.tsr", TSR4), storage_options=s3.options)
+    assert np.array_equal(file[0], ARRAYS[0])
+    reading, writing = os.pipe()
+    child = os.fork()
+    if not child:
+        try:
+            os.write(writing, file[2].tobytes())
+        finally:
+            os._exit(0)
+    os.close(writing)
+    with os.fdopen(reading, "rb") as pipe:
+        assert pipe.read() == ARRAYS[2].tobytes()
+    os.waitpid(child, 0)
+    assert np.array_equal(file[1], ARRAYS[1])
+
+
+def test_objects_travel(s3: S3Server) -> None:
+    """A pickled object is pinned to the version that was read before."""
+    url = s3.put("v1.tsr", V1)
+    first = RemoteObject(url, s3.options)
+    first.read(0, 4)
+    copy = pickle.loads(pickle.dumps(first))
+    assert (copy.size, copy.version) == (len(V1), first.version)
+    assert copy.read(60, 70) == V1[60:70]
+    s3.put("v1.tsr", V1[:-1])
+    with pytest.raises(tsr.FormatError, match="FILE-2"):
+        copy.read(0, 4)
+
+
+def test_options_need_a_url() -> None:
+    """Options of storage without a URL are refused, for they would do nothing."""
+    for function in (tsr.load, tsr.read_header, tsr.open, tsr.validate):
+        with pytest.raises(tsr.UnsupportedError, match="storage_options"):
+            function(V1, storage_options={"key": "x"})
