@@ -5,6 +5,7 @@ Both keep a list of what they were asked, and how many bytes they gave.
 
 from __future__ import annotations
 
+import copy
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -58,7 +59,7 @@ class S3Server:
     def _filesystem(self) -> Any:
         import s3fs
 
-        return s3fs.S3FileSystem(**self.options)
+        return s3fs.S3FileSystem(**copy.deepcopy(self.options))
 
 
 @contextmanager
@@ -157,34 +158,11 @@ def http_server(answer: Callable[[Asked], Reply | None]) -> Iterator[HttpServer]
             asked.append(this)
             reply = found.answer(this)
             try:
-                self.close_connection = reply is None or not self._send(reply, this)
+                self.close_connection = reply is None or not _send(self, reply, this, stopped)
             except ConnectionError:  # the client has what it wants
                 self.close_connection = True
 
         do_HEAD = do_PUT = do_GET  # noqa: N815 - likewise
-
-        def _send(self, reply: Reply, this: Asked) -> bool:
-            self.send_response(reply.status)
-            length = len(reply.body) if reply.length is None else reply.length
-            if reply.chunked:
-                self.send_header("Transfer-Encoding", "chunked")
-            elif length >= 0:
-                self.send_header("Content-Length", str(length))
-            for name, value in reply.headers.items():
-                self.send_header(name, value)
-            self.end_headers()
-            stopped.wait(reply.delay)
-            whole = reply.cut is None
-            pieces = [reply.body] if whole else [reply.body[: reply.cut]]
-            if len(reply.body) > 1 << 16 and whole:
-                pieces = [reply.body[at : at + 4096] for at in range(0, len(reply.body), 4096)]
-            for piece in pieces:
-                this.given += len(piece)
-                head = b"%x\r\n" % len(piece) if reply.chunked else b""
-                self.wfile.write(head + piece + (b"\r\n" if reply.chunked else b""))
-            if reply.chunked and whole:
-                self.wfile.write(b"0\r\n\r\n")
-            return whole and (reply.chunked or length >= 0)
 
         def log_message(self, *_: Any) -> None:
             pass
@@ -207,6 +185,38 @@ def http_server(answer: Callable[[Asked], Reply | None]) -> Iterator[HttpServer]
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+def _send(
+    handler: BaseHTTPRequestHandler, reply: Reply, this: Asked, stopped: threading.Event
+) -> bool:
+    # Give an answer, and tell whether the connection can be used for another.
+    if not reply.status:
+        handler.wfile.write(reply.body)
+        return False
+    handler.send_response(reply.status)
+    length = len(reply.body) if reply.length is None else reply.length
+    if reply.chunked:
+        handler.send_header("Transfer-Encoding", "chunked")
+    elif length >= 0:
+        handler.send_header("Content-Length", str(length))
+    for name, value in reply.headers.items():
+        handler.send_header(name, value)
+    handler.end_headers()
+    stopped.wait(reply.delay)
+    whole = reply.cut is None
+    if this.method == "HEAD":
+        return True
+    pieces = [reply.body] if whole else [reply.body[: reply.cut]]
+    if len(reply.body) > 1 << 16 and whole:
+        pieces = [reply.body[at : at + 4096] for at in range(0, len(reply.body), 4096)]
+    for piece in pieces:
+        this.given += len(piece)
+        head = b"%x\r\n" % len(piece) if reply.chunked else b""
+        handler.wfile.write(head + piece + (b"\r\n" if reply.chunked else b""))
+    if reply.chunked and whole:
+        handler.wfile.write(b"0\r\n\r\n")
+    return whole and (reply.chunked or length >= 0)
 
 
 def part(data: bytes, asked: Asked, etag: str | None = '"1"') -> Reply:

@@ -12,7 +12,7 @@ import pytest
 
 import tsr
 from tests.remote_servers import Asked, HttpServer, Reply, http_server, part
-from tsr.remote import RemoteObject
+from tsr.remote import RemoteObject, exists, is_folder, list_objects
 
 HEADER = ("GET", "bytes=0-63")
 V1 = tsr.dumps(np.arange(6000, dtype="float32").reshape(20, 300))
@@ -304,11 +304,22 @@ def test_redirects(http: HttpServer) -> None:
     )
     assert tsr.read_header(http.url()).shape == (20, 300)
     http.answer = in_turn(Reply(302, headers={"Location": "/x.tsr"}))
-    with pytest.raises(OSError, match=r"x\.tsr"):
+    with pytest.raises(OSError, match=r"from one address to the next.*x\.tsr'"):
         tsr.read_header(http.url("x.tsr?a=secret"))
     http.answer = in_turn(Reply(302, headers={"Location": "file:///etc/passwd"}))
     with pytest.raises(OSError, match=r"x\.tsr"):
         tsr.read_header(http.url())
+
+
+@pytest.mark.parametrize(
+    "answer", [b"220 mail.example.org\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: -7\r\n\r\nx"]
+)
+def test_no_http(http: HttpServer, answer: bytes) -> None:
+    """What is no answer of HTTP is an OSError with the URL."""
+    http.answer = in_turn(Reply(0, answer))
+    with pytest.raises(OSError, match="no answer of HTTP") as error:
+        tsr.load(http.url())
+    assert error.value.filename == http.url()
 
 
 def test_slow(http: HttpServer) -> None:
@@ -389,3 +400,33 @@ def test_object(http: HttpServer) -> None:
     assert len(http.made()) == 1
     assert RemoteObject(http.url()).read(len(V1) + 3, len(V1) + 9) == b""
     assert remote.read_all() == V1
+
+
+def test_lists(http: HttpServer) -> None:
+    """The links of a page are a list; a file is listed without being asked for."""
+    page = b'<html><a href="a.tsr">a</a> <a href="/d/b.tsr">b</a> <a href="c.txt">c</a></html>'
+    http.answer = lambda asked: Reply(
+        200 if asked.path in ("/d/", "/d") else 404, page, {"Content-Type": "text/html"}
+    )
+    found = [entry.url for entry in list_objects(http.url("d/*.tsr"))]
+    assert found == [http.url("d/a.tsr"), http.url("d/b.tsr")]
+    assert [entry.url for entry in list_objects(http.url("d/"))] == [*found, http.url("d/c.txt")]
+    http.made()
+    [entry] = list_objects(http.url("d/a.tsr?x=*"))
+    assert entry == (http.url("d/a.tsr?x=*"), None, None)
+    assert http.made() == []
+
+
+def test_what_is_there(http: HttpServer) -> None:
+    """A file is there or not; where the server does not say, that is an error."""
+    assert exists(http.url())
+    assert is_folder(http.url("d/?x=1"))
+    assert not is_folder(http.url("d/x.tsr?y=/"))
+    http.answer = in_turn(Reply(404))
+    assert not exists(http.url())
+    http.answer = in_turn(Reply(403))
+    with pytest.raises(PermissionError):
+        exists(http.url())
+    http.answer = in_turn(Reply(403))
+    with pytest.raises(OSError, match="/d/"):
+        list(list_objects(http.url("d/*")))

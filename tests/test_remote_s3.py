@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import pickle
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ import pytest
 
 import tsr
 from tests.remote_servers import S3Server, s3_server
-from tsr.remote import RemoteObject
+from tsr.remote import RemoteObject, exists, is_folder, list_objects
 
 HEADER = ("GET", "bytes=0-63")
 V1 = tsr.dumps(np.arange(6000, dtype="float32").reshape(20, 300))
@@ -174,8 +175,8 @@ def test_not_there(s3: S3Server) -> None:
         with pytest.raises(FileNotFoundError) as error:
             tsr.load(url, storage_options=s3.options)
         assert error.value.filename == url
-        copy = pickle.loads(pickle.dumps(error.value))
-        assert (type(copy), str(copy)) == (FileNotFoundError, str(error.value))
+        again = pickle.loads(pickle.dumps(error.value))
+        assert (type(again), str(again)) == (FileNotFoundError, str(error.value))
     with pytest.raises(IsADirectoryError):
         tsr.load("s3://bucket", storage_options=s3.options)
 
@@ -231,12 +232,12 @@ def test_objects_travel(s3: S3Server) -> None:
     url = s3.put("v1.tsr", V1)
     first = RemoteObject(url, s3.options)
     first.read(0, 4)
-    copy = pickle.loads(pickle.dumps(first))
-    assert (copy.size, copy.version) == (len(V1), first.version)
-    assert copy.read(60, 70) == V1[60:70]
+    second = pickle.loads(pickle.dumps(first))
+    assert (second.size, second.version) == (len(V1), first.version)
+    assert second.read(60, 70) == V1[60:70]
     s3.put("v1.tsr", V1[:-1])
     with pytest.raises(tsr.FormatError, match="FILE-2"):
-        copy.read(0, 4)
+        second.read(0, 4)
 
 
 def test_options_need_a_url() -> None:
@@ -244,3 +245,72 @@ def test_options_need_a_url() -> None:
     for function in (tsr.load, tsr.read_header, tsr.open, tsr.validate):
         with pytest.raises(tsr.UnsupportedError, match="storage_options"):
             function(V1, storage_options={"key": "x"})
+
+
+def test_lists(s3: S3Server) -> None:
+    """Folders, patterns and objects are listed with sizes and versions, in few requests."""
+    names = ["d/1.tsr", "d/2.tsr", "d/deep/3.tsr", "d/e[4].tsr", "d.tsr", "f/"]
+    for name in names:
+        s3.put(f"list/{name}", V1[: 64 + len(name)])
+    requests = 0
+
+    def found(pattern: str) -> list[str]:
+        nonlocal requests
+        s3.asked.clear()
+        entries = list(list_objects(f"s3://bucket/list{pattern}", s3.options))
+        requests = len(s3.made())
+        for entry in entries:
+            remote = RemoteObject(entry.url, s3.options, size=entry.size, version=entry.version)
+            assert entry.size == len(remote.read(0, 999))
+        return [entry.url.removeprefix("s3://bucket/list/") for entry in entries]
+
+    below = ["d/1.tsr", "d/2.tsr", "d/deep/3.tsr", "d/e[4].tsr"]
+    assert found("/d/") == below
+    assert requests == 1
+    assert found("/d") == below
+    assert found("/d.tsr") == ["d.tsr"]
+    assert requests == 1
+    assert found("") == ["d.tsr", *below]
+    assert found("/d/*.tsr") == ["d/1.tsr", "d/2.tsr", "d/e[4].tsr"]
+    assert requests == 1
+    assert found("/*/?.tsr") == ["d/1.tsr", "d/2.tsr"]
+    assert found("/**/[13].tsr") == ["d/1.tsr", "d/deep/3.tsr"]
+    assert found("/d/e[4].tsr") == ["d/e[4].tsr"]
+    assert found("/x*") == []
+    with pytest.raises(FileNotFoundError, match="s3://bucket/list/none"):
+        found("/none")
+    with pytest.raises(FileNotFoundError, match="s3://nobucket"):
+        list(list_objects("s3://nobucket/*", s3.options))
+
+
+def test_lists_in_pages(s3: S3Server) -> None:
+    """A list is given page by page, as it is asked for."""
+    for at in range(5):
+        s3.put(f"pages/{at}", b"x")
+    pages = {**s3.options, "s3_additional_kwargs": {"MaxKeys": 2}}
+    entries = list_objects("s3://bucket/pages/", pages)
+    assert next(entries).url == "s3://bucket/pages/0"
+    assert len(s3.asked) == 1
+    assert [entry.url[-1] for entry in entries] == ["1", "2", "3", "4"]
+    assert len(s3.asked) == 3
+
+
+def test_what_is_there(s3: S3Server) -> None:
+    """Folders are told from objects, and both from what is not there."""
+    s3.put("there/x.tsr", V1)
+    assert is_folder("s3://bucket/there", s3.options)
+    assert is_folder("s3://bucket", s3.options)
+    assert not is_folder("s3://bucket/there/x.tsr", s3.options)
+    assert not is_folder("s3://bucket/none", s3.options)
+    assert exists("s3://bucket/there/x.tsr", s3.options)
+    assert exists("s3://bucket/there", s3.options)
+    assert not exists("s3://bucket/none", s3.options)
+
+
+def test_options_stay_as_they_are(s3: S3Server) -> None:
+    """Nothing changes what the caller gave, down to the last dict in it."""
+    url = s3.put("v1.tsr", V1)
+    options = copy.deepcopy(s3.options) | {"config_kwargs": {"retries": {"max_attempts": 1}}}
+    before = copy.deepcopy(options)
+    tsr.load(url, storage_options=options)
+    assert options == before

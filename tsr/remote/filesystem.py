@@ -40,7 +40,7 @@ def filesystem(url: str, storage_options: Mapping[str, Any] | None = None) -> tu
         What that file system calls the object.
     """
     fsspec = require("fsspec", "remote", "a URL")
-    options = dict(storage_options or {})
+    options = _copied(storage_options or {})  # in which some packages change what they find
     scheme = scheme_of(url)
     try:
         if len(links(url)) > 1:
@@ -60,3 +60,11 @@ def filesystem(url: str, storage_options: Mapping[str, Any] | None = None) -> tu
         raise UnsupportedError(f"{label(url)}: {error}", given=scheme) from error
     except ValueError as error:
         raise UnsupportedError(f"{label(url)}: {error}", given=scheme) from error
+
+
+def _copied(options: Mapping[str, Any]) -> dict[str, Any]:
+    # Down to the dicts in it; what else is in it, such as a session, is shared.
+    return {
+        name: _copied(value) if isinstance(value, dict) else value
+        for name, value in options.items()
+    }

@@ -49,6 +49,10 @@ async def fetch(fs: Any, url: str, wanted: Wanted) -> None:
     try:
         async with session.get(address, headers=headers, **options) as response:
             await _receive(response, wanted)
+    except aiohttp.TooManyRedirects:
+        raise _refused(wanted, "it leads from one address to the next") from None
+    except aiohttp.ClientResponseError:
+        raise _refused(wanted, "it is no answer of HTTP") from None
     except (aiohttp.ClientPayloadError, aiohttp.ClientConnectionError) as error:
         fault = os_error(error, wanted.name)
         if isinstance(error, (aiohttp.ClientConnectorError, TimeoutError)):
