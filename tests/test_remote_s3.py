@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import tsr
-from tests.remote_servers import S3Server, s3_server
+from tests.remote_servers import Asked, HttpServer, Reply, S3Server, http_server, part, s3_server
 from tsr.remote import RemoteObject, exists, is_folder, list_objects
 
 HEADER = ("GET", "bytes=0-63")
@@ -314,3 +314,111 @@ def test_options_stay_as_they_are(s3: S3Server) -> None:
     before = copy.deepcopy(options)
     tsr.load(url, storage_options=options)
     assert options == before
+
+
+def refusal(status: int, code: str, message: str = "words of the server") -> Reply:
+    """Answer as S3 does to what it refuses."""
+    body = f"<Error><Code>{code}</Code><Message>{message}</Message></Error>"
+    return Reply(status, body.encode(), {"Content-Type": "application/xml"})
+
+
+def answered(*answers: Any) -> Any:
+    """Answer the requests in turn, and all others as the last."""
+    left = list(answers)
+
+    def answer(asked: Asked) -> Reply | None:
+        reply = left.pop(0) if len(left) > 1 else left[0]
+        found: Reply | None = reply(asked) if callable(reply) else reply
+        return found
+
+    return answer
+
+
+@pytest.fixture(scope="module")
+def shared() -> Iterator[HttpServer]:
+    """Run a server that says what S3 servers say now and then."""
+    with http_server(lambda _: None) as server:
+        yield server
+
+
+@pytest.fixture
+def bad(shared: HttpServer, s3: S3Server, monkeypatch: pytest.MonkeyPatch) -> HttpServer:
+    """Take that server as the one of S3 files; it need not be waited for."""
+    monkeypatch.setattr("tsr.remote.object._WAITS", (0.01, 0.01))
+    shared.asked.clear()
+    return shared
+
+
+def options_of(s3: S3Server, bad: HttpServer) -> dict[str, Any]:
+    """Give the options with which S3 files are those of another server."""
+    return {**s3.options, "endpoint_url": bad.address}
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "kind"),
+    [
+        (403, "AccessDenied", PermissionError),
+        (403, "InvalidAccessKeyId", PermissionError),
+        (404, "NoSuchKey", FileNotFoundError),
+        (500, "InternalError", OSError),
+        (400, "NobodyKnows", OSError),
+    ],
+)
+def test_refusals(
+    s3: S3Server, bad: HttpServer, status: int, code: str, kind: type[OSError]
+) -> None:
+    """What S3 refuses is an error of the system's kind with the URL."""
+    bad.answer = answered(refusal(status, code))
+    for function in (tsr.load, tsr.read_header, tsr.open, tsr.validate):
+        with pytest.raises(kind) as error:
+            function("s3://bucket/x.tsr", storage_options=options_of(s3, bad))
+        assert error.value.filename == "s3://bucket/x.tsr"
+        assert error.value.__cause__ is None
+        assert type(pickle.loads(pickle.dumps(error.value))) is type(error.value)
+    assert len(bad.made()) == 4
+
+
+def test_cut_transfers(s3: S3Server, bad: HttpServer) -> None:
+    """A transfer that is cut is continued where it was, and an error where it is cut always."""
+    cut = Reply(200, V1, {"ETag": '"1"'}, cut=10_000)
+    bad.answer = answered(cut, lambda asked: part(V1, asked))
+    options = options_of(s3, bad)
+    assert tsr.load("s3://bucket/x.tsr", storage_options=options).tobytes() == V1[64:]
+    assert bad.made() == [("GET", None), ("GET", "bytes=10000-")]
+    bad.answer = answered(cut, lambda asked: part(V1, asked, '"2"'))
+    with pytest.raises(tsr.FormatError, match="FILE-2"):
+        tsr.load("s3://bucket/x.tsr", storage_options=options)
+    bad.answer = answered(cut)
+    with pytest.raises(ConnectionError, match=r"s3://bucket/x\.tsr"):
+        tsr.load("s3://bucket/x.tsr", storage_options=options)
+    short = Reply(206, V1[:64], {"Content-Range": f"bytes 0-63/{len(V1)}"}, cut=40)
+    bad.answer = answered(short)
+    with pytest.raises(ConnectionError, match=r"s3://bucket/x\.tsr"):
+        tsr.read_header("s3://bucket/x.tsr", storage_options=options)
+
+
+def test_ranges_that_are_none(s3: S3Server, bad: HttpServer) -> None:
+    """A server that gives another range, or all, gives a right answer or an error."""
+    options = options_of(s3, bad)
+    bad.answer = answered(Reply(200, V1))
+    assert tsr.read_header("s3://bucket/x.tsr", storage_options=options).shape == (20, 300)
+    bad.answer = answered(Reply(200, TSR4))
+    with pytest.raises(OSError, match="ignores ranges"):
+        tsr.open("s3://bucket/x.tsr", storage_options=options)
+    for told in ("bytes 1-64/24064", "bytes 0-70/24064", "nonsense"):
+        bad.answer = answered(Reply(206, V1[:64], {"Content-Range": told}))
+        with pytest.raises(OSError, match="the server gives"):
+            tsr.read_header("s3://bucket/x.tsr", storage_options=options)
+
+
+def test_no_credentials(bad: HttpServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without credentials it is a PermissionError, and nothing is asked."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
+    monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    options = {"endpoint_url": bad.address}
+    with pytest.raises(PermissionError, match="credentials"):
+        tsr.load("s3://bucket/x.tsr", storage_options=options)
+    assert bad.made() == []
