@@ -15,6 +15,7 @@ import pytest
 import tsr
 from tests.remote_servers import Asked, HttpServer, Reply, S3Server, http_server, part, s3_server
 from tsr.remote import RemoteObject, exists, is_folder, list_objects
+from tsr.validation import check_source
 
 HEADER = ("GET", "bytes=0-63")
 V1 = tsr.dumps(np.arange(6000, dtype="float32").reshape(20, 300))
@@ -132,6 +133,28 @@ def test_validate(s3: S3Server) -> None:
     url = s3.put("many.tsr", TSR4[:-1])
     [error] = tsr.validate(url, storage_options=s3.options)
     assert (error.clause, error.path) == ("T4-PAYLOAD-1", url)
+
+
+@pytest.mark.parametrize("data", [pytest.param(TSR4, id="raw"), pytest.param(ZLIB, id="zlib")])
+def test_validate_large(s3: S3Server, data: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A large file is checked payload by payload, with what is found in a small one."""
+    monkeypatch.setattr("tsr.validation._WHOLE_MAX", 100)
+    infos = tsr.open(data).infos
+    for offset in (0, 3, 20, 130, infos[0].offset + 1, infos[1].offset + 9, len(data) - 1):
+        broken = bytearray(data)
+        broken[offset] ^= 1
+        url = s3.put("large.tsr", bytes(broken))
+        done: list[int] = []
+        found = check_source(url, True, done.append, s3.options)
+        assert found[0].clause == tsr.validate(bytes(broken))[0].clause
+        assert found[0].path == url
+    assert [error.clause for error in found] == [
+        error.clause for error in tsr.validate(bytes(broken))
+    ]
+    assert len(s3.made()) == 2 + len(infos)
+    assert sum(done) == sum(info.stored_nbytes for info in infos)
+    url = s3.put("large.tsr", data)
+    assert tsr.validate(url, storage_options=s3.options) == []
 
 
 @pytest.mark.parametrize("length", [0, 1, 4, 63, 64, 100, 127, 128, 200])

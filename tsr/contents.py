@@ -49,7 +49,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from tsr.buffers import BytesLike
-    from tsr.remote.object import RemoteObject
     from tsr.source import Source
     from tsr.streams import BinaryReader
 
@@ -323,7 +322,10 @@ def read_all(
     """
     source, remote = behind_url(source, storage_options)
     if remote is not None:
-        return *_read_remote(remote, v1_payload), remote.label
+        from tsr.remote.contents import read_rest
+
+        all_of_it = remote.read_all() if v1_payload else read_rest(remote)
+        return all_of_it, remote.size or len(all_of_it), remote.label
     if is_path(source):
         path = os.fsdecode(source)
         descriptor, size = open_regular(path)
@@ -376,20 +378,6 @@ def _map(descriptor: int, size: int, path: str | None, mmap_mode: Literal["r", "
     except ValueError as error:
         # FILE-2
         raise changed(path, os.fstat(descriptor).st_size, size) from error
-
-
-def _read_remote(remote: RemoteObject, v1_payload: bool) -> tuple[bytearray, int | None]:
-    # All that a URL leads to, or the header of a v1 file; and the size.
-    if v1_payload:
-        data = remote.read_all()
-        return data, len(data)
-    data = remote.fetch(0, V1_HEADER_SIZE)
-    size = remote.size
-    if size is not None and (size <= len(data) or data[: len(TSR4_MAGIC)] != TSR4_MAGIC):
-        return data, size
-    if len(data) == V1_HEADER_SIZE:
-        data += remote.fetch(V1_HEADER_SIZE, None)
-    return data, len(data)
 
 
 def _read_stream(

@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 from functools import partial
-from itertools import islice
 from threading import Event
 from typing import TYPE_CHECKING, Any
 
 from tsr.contents import Contents, decode_layout, read_all
 from tsr.errors import FormatError
-from tsr.layout import TSR4_ZLIB
+from tsr.layout import TSR4_MAGIC, TSR4_ZLIB, V1_HEADER_SIZE
+from tsr.source import behind_url
 from tsr.threads import in_order, thread_count
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from tsr.contents import Layout
+    from tsr.remote.object import RemoteObject
     from tsr.source import Source
 
 __all__ = ["FINDINGS_MAX", "check", "check_layout", "check_source", "fault_in", "validate"]
 
 # A small file can break a rule in each of millions of entries.
 FINDINGS_MAX = 10_000
+
+# What a URL leads to is read in one piece up to so many bytes.
+_WHOLE_MAX = 1 << 26
 
 # Below so many bytes to inflate a thread costs more than it gains.
 _PARALLEL_BYTES = 1 << 22
@@ -72,12 +76,31 @@ def check_source(
     It is called by several threads.
     """
     try:
-        data, size, path = read_all(
-            source, strict, v1_payload=False, storage_options=storage_options
-        )
-    except FormatError as error:  # no regular file
+        source, remote = behind_url(source, storage_options)
+        if remote is not None:
+            return _check_remote(remote, strict, advance)
+        data, size, path = read_all(source, strict, v1_payload=False)
+    except FormatError as error:  # no regular file, or one that changes
         return [error]
     return check(data, size, path, strict, advance)
+
+
+def _check_remote(
+    remote: RemoteObject, strict: bool, advance: Callable[[int], None] | None
+) -> list[FormatError]:
+    # What a URL leads to: payload by payload where it is large.
+    from tsr.remote.contents import RemoteContents, read_head, read_rest
+
+    head = remote.fetch(0, V1_HEADER_SIZE)
+    size = remote.size
+    if size is None or size <= _WHOLE_MAX or head[: len(TSR4_MAGIC)] != TSR4_MAGIC:
+        data = read_rest(remote, head)
+        return check(data, remote.size or len(data), remote.label, strict, advance)
+    head = read_head(remote, head)
+    layout, findings = check_layout(head, size, remote.label, strict=strict)
+    if layout is None:
+        return findings
+    return _check_payloads(RemoteContents(remote, head, strict, layout), advance)
 
 
 def check(
@@ -91,8 +114,11 @@ def check(
     layout, findings = check_layout(data, size, path, strict=strict)
     if layout is None or layout.mode is None:
         return findings
-    contents = Contents(data, path, strict, layout)
+    return _check_payloads(Contents(data, path, strict, layout), advance)
 
+
+def _check_payloads(contents: Contents, advance: Callable[[int], None] | None) -> list[FormatError]:
+    layout = contents.layout
     compressed = layout.mode == TSR4_ZLIB
     stop = Event()
 
@@ -103,9 +129,10 @@ def check(
             advance(count)
 
     def faults(index: int) -> list[FormatError]:
-        found = [fault_in(contents.check_padding, index)]
+        part = contents.loaded(index) if index >= 0 else contents
+        found = [fault_in(part.check_padding, index)]
         if index >= 0:
-            found.insert(0, fault_in(partial(contents.check_payload, advance=step), index))
+            found.insert(0, fault_in(partial(part.check_payload, advance=step), index))
             if advance is not None and compressed:
                 advance(layout.infos[index].stored_nbytes)
         return [error for error in found if error is not None]
@@ -113,10 +140,21 @@ def check(
     indexes = range(-1, len(layout.infos))  # padding comes first
     workers = 1
     # Checksums of what is mapped wait for the pages, which threads do not hasten.
-    if compressed and sum(info.nbytes for info in layout.infos) >= _PARALLEL_BYTES:
+    if (
+        contents.whole
+        and compressed
+        and sum(info.nbytes for info in layout.infos) >= _PARALLEL_BYTES
+    ):
         workers = thread_count(len(layout.infos))
-    found = (error for errors in in_order(faults, indexes, workers, stop) for error in errors)
-    return list(islice(found, FINDINGS_MAX))
+    found: list[FormatError] = []
+    try:
+        for errors in in_order(faults, indexes, workers, stop):
+            found += errors
+            if len(found) >= FINDINGS_MAX:
+                break
+    except FormatError as error:  # it changes, and the rest is that of another file
+        found.append(error)
+    return found[:FINDINGS_MAX]
 
 
 def check_layout(

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from tsr.contents import Layout
     from tsr.remote.object import RemoteObject
 
-__all__ = ["RemoteContents", "open_remote", "read_head"]
+__all__ = ["RemoteContents", "open_remote", "read_head", "read_rest"]
 
 # The fields of a TSR4 header from `file_mode` to `data_offset`.
 _PLACES = Struct("<IIIQQ")
@@ -77,9 +77,13 @@ def open_remote(remote: RemoteObject, strict: bool) -> RemoteContents:
     return RemoteContents(remote, data, strict, layout)
 
 
-def read_head(remote: RemoteObject) -> bytearray:
-    """Read header and directory, and of a file whose header is broken no more than that."""
-    head = remote.fetch(0, V1_HEADER_SIZE)
+def read_head(remote: RemoteObject, head: bytearray | None = None) -> bytearray:
+    """Read header and directory, and of a file whose header is broken no more than that.
+
+    `head` are the first 64 bytes, if they are there.
+    """
+    if head is None:
+        head = remote.fetch(0, V1_HEADER_SIZE)
     if head[: len(TSR4_MAGIC)] != TSR4_MAGIC or len(head) < V1_HEADER_SIZE:
         return head
     mode, count, entry_size, directory, data = _PLACES.unpack_from(head, _PLACES_OFFSET)
@@ -89,3 +93,19 @@ def read_head(remote: RemoteObject) -> bytearray:
         and data == data_start(count, mode)
     )
     return head + remote.fetch(V1_HEADER_SIZE, data if plausible else TSR4_HEADER_SIZE)
+
+
+def read_rest(remote: RemoteObject, head: bytearray | None = None) -> bytearray:
+    """Read all of a TSR4 file, and the header of another, whose size is known then.
+
+    `head` are the first 64 bytes, if they are there.
+    """
+    if head is None:
+        head = remote.fetch(0, V1_HEADER_SIZE)
+    if len(head) < V1_HEADER_SIZE or remote.size == V1_HEADER_SIZE:
+        return head
+    if head[: len(TSR4_MAGIC)] == TSR4_MAGIC:
+        return head + remote.fetch(V1_HEADER_SIZE, None)
+    if remote.size is None:
+        remote.size = len(head) + len(remote.fetch(V1_HEADER_SIZE, None))
+    return head
