@@ -53,7 +53,8 @@ class TensorFile:
     much to inflate. A tensor's checksum is verified when the tensor is first used.
 
     What lies uncompressed is shown without a copy, and the arrays stay valid when the file is
-    closed. A compressed tensor is inflated anew at each use. Threads can share a file.
+    closed. A compressed tensor is inflated anew at each use, and one behind a URL is read and
+    verified anew. Threads can share a file.
     """
 
     __slots__ = ("_contents", "_freeze", "_frozen", "_unverified")
@@ -211,9 +212,10 @@ def open(
         take two requests, and a tensor takes one each time it is used; all see the same version.
     mmap_mode : {"r", "c", None}, default "r"
         ``"r"``: read-only arrays. ``"c"``: writable ones, whose changes stay in memory; they show
-        when the tensor is used again, unless it is compressed. None: likewise, and the whole file
-        is read at once, so that what becomes of it does not matter. To change a file in place
-        would break its checksums; `open_memmap` does it to TSR v1 files, which have none.
+        when the tensor is used again, unless it is compressed or behind a URL. None: likewise,
+        and the whole file is read at once, so that what becomes of it does not matter. To change
+        a file in place would break its checksums; `open_memmap` does it to TSR v1 files, which
+        have none.
     strict : bool, default True
         False accepts set reserved fields, bytes after the payload and padding that is not 0.
     verify : bool, default True

@@ -84,7 +84,7 @@ def translated(url: str) -> Iterator[None]:
         raise
     except Exception as error:
         fault = os_error(error, label(url))
-    raise fault  # here, so that it holds on to nothing of the package's error
+    raise fault from None
 
 
 def os_error(error: Exception, name: str) -> OSError:

@@ -28,6 +28,9 @@ _PACKAGES = {
     "https": ("aiohttp", "remote"),
 }
 
+# Where botocore has ten.
+_REQUESTS = 64
+
 
 def filesystem(url: str, storage_options: Mapping[str, Any] | None = None) -> tuple[Any, str]:
     """Find the file system of a URL.
@@ -51,6 +54,8 @@ def filesystem(url: str, storage_options: Mapping[str, Any] | None = None) -> tu
         if scheme in _PACKAGES:
             # What another wrote a moment ago is there.
             options.setdefault("use_listings_cache", False)
+        if scheme in ("s3", "s3a"):
+            _widen(options, fsspec.config.conf)
         options = {**kind._get_kwargs_from_urls(url), **options}
         return fsspec.filesystem(scheme, **options), kind._strip_protocol(url)
     except ImportError as error:
@@ -60,6 +65,13 @@ def filesystem(url: str, storage_options: Mapping[str, Any] | None = None) -> tu
         raise UnsupportedError(f"{label(url)}: {error}", given=scheme) from error
     except ValueError as error:
         raise UnsupportedError(f"{label(url)}: {error}", given=scheme) from error
+
+
+def _widen(options: dict[str, Any], configured: Mapping[str, Any]) -> None:
+    # As many requests of S3 at a time as there are threads to make them, unless somebody says
+    # how many.
+    if not any("config_kwargs" in configured.get(scheme, ()) for scheme in ("s3", "s3a")):
+        options.setdefault("config_kwargs", {}).setdefault("max_pool_connections", _REQUESTS)
 
 
 def _copied(options: Mapping[str, Any]) -> dict[str, Any]:
