@@ -25,6 +25,7 @@ from tsr.converters.tensor import BITS, NUMPY_DTYPES, Tensor
 from tsr.converters.tree import Document, Options, rebuild, select, tensors
 from tsr.dtypes import TSR4_TYPES, V1_TYPES, element_type
 from tsr.errors import ConversionError, ConversionWarning, TSRError, UnsupportedError
+from tsr.remote.urls import is_url, label, local_path, refuse_options
 from tsr.source import open_regular
 
 if TYPE_CHECKING:
@@ -38,7 +39,14 @@ if TYPE_CHECKING:
     Progress: TypeAlias = Callable[[int, int, str], object]
     PathLike: TypeAlias = str | os.PathLike[str]
 
-__all__ = ["Conversion", "convert", "convert_each", "make_options"]
+__all__ = [
+    "Conversion",
+    "convert",
+    "convert_each",
+    "convert_one",
+    "make_options",
+    "with_names",
+]
 
 
 @dataclass(frozen=True)
@@ -80,6 +88,7 @@ def convert(
     durable: bool | None = None,
     on_error: Literal["raise", "report"] = "raise",
     progress: Progress | None = None,
+    storage_options: Mapping[str, Any] | None = None,
 ) -> list[Conversion]:
     """Convert tensors between file formats, bit for bit.
 
@@ -99,11 +108,13 @@ def convert(
 
     Parameters
     ----------
-    src : path
+    src : path or URL
         A file; a folder of ``.tsr`` files; or a folder whose files are each to be converted,
         and those of the folders in it. The latter keep their places and change their suffix.
-        Symbolic links to folders are errors there, for they are never followed.
-    dst : path
+        Symbolic links to folders are errors there, for they are never followed. What is behind a
+        URL, ``"s3://bucket/x.npy"``, is copied to the folder for temporary files first: of a
+        folder, a few files at a time.
+    dst : path or URL
         A file; a folder for tensors by name; or, where it exists as a folder or ends with a
         slash, a folder that gets the file with its name and its new suffix. It must not lie in a
         folder of tensors that is read, and neither must `names`.
@@ -130,7 +141,7 @@ def convert(
     overwrite : bool, default False
         Replace what exists: a file, or a folder that holds nothing but the tensors that its
         ``tensors.json`` lists.
-    names : path, optional
+    names : path or URL, optional
         A JSON file that keeps what a TSR4 file cannot: names, order, nesting, kinds, scalars,
         metadata and the shapes as they were. It is written with a TSR4 file, and read with
         one, which has to hold the same tensors: it has their checksums. An error leaves both or
@@ -146,6 +157,9 @@ def convert(
     progress : callable, optional
         Called as ``progress(done, total, name)`` before each tensor, or each file of a folder,
         and after the last.
+    storage_options : mapping, optional
+        What the file systems of fsspec are made with, for the URLs among `src`, `dst` and
+        `names`.
 
     Returns
     -------
@@ -173,6 +187,11 @@ def convert(
     Memory stays bounded however large the arrays are: they are mapped, or pass through a file
     without a name beside the destination. The exception is the ``.pt`` format before torch 1.6.
 
+    A file behind a URL appears whole or not at all, and what it replaces stays until then. A
+    folder of tensors gets its ``tensors.json`` last, without which it is none; one that is
+    replaced stays until all of the new one is in the storage, and then gives way to it file by
+    file: an error in that moment names the place where the rest of the new one is.
+
     Examples
     --------
     >>> tsr.convert("x.npy", "x.tsr")
@@ -183,10 +202,17 @@ def convert(
     >>> tsr.convert("model.tsr", "model.npz", names="model.json")
     """
     source, destination = _check_path("src", src), _check_path("dst", dst)
-    names = None if names is None else _check_path("names", names)
+    given_names, names = names, None if names is None else _check_path("names", names)
     if on_error not in ("raise", "report"):
         raise UnsupportedError(f"on_error: got {on_error!r}, expected 'raise' or 'report'")
     to, options = make_options(to, cast, lossy, dataset, strict, overwrite, compress, durable)
+    if any(map(is_url, (source, destination, names))):
+        from tsr.converters.remote import Request, convert_remote
+
+        request = Request(source, destination, names, to, options, storage_options)
+        return _told(source, convert_remote(request, progress), on_error)
+    if storage_options and not any(map(is_url, (src, dst, given_names))):
+        refuse_options(storage_options)
     if plan.is_batch(source, destination):
         if names is not None:
             raise UnsupportedError(
@@ -199,11 +225,16 @@ def convert(
     else:
         job = plan.plan_one(source, destination, to)
         if names is not None:
-            job = _with_names(job, names, overwrite)
-        results = [_convert_one(job, options, progress)]
+            job = with_names(job, names, overwrite)
+        results = [convert_one(job, options, progress)]
+    return _told(source, results, on_error)
+
+
+def _told(source: str, results: list[Conversion], on_error: str) -> list[Conversion]:
+    # Warnings and, if asked for, errors are told once all is written.
     for result in results:
         if result.warning is not None:
-            warnings.warn(result.warning, stacklevel=2)
+            warnings.warn(result.warning, stacklevel=3)
     if on_error == "raise":
         _raise_failures(source, results)
     return results
@@ -241,7 +272,8 @@ def _check_path(name: str, path: PathLike) -> str:
     try:
         decoded = os.fsdecode(path)
         if decoded and b"\0" not in os.fsencode(decoded):
-            return decoded
+            local = local_path(decoded) if is_url(decoded) else None
+            return decoded if local is None else local
     except (TypeError, UnicodeError):
         pass
     raise UnsupportedError(f"{name}: got {path!r}, expected a path", given=path)
@@ -296,8 +328,8 @@ def _check_to(to: str | None) -> str | None:
     return suffix
 
 
-def _with_names(job: Job, names: str, overwrite: bool) -> Job:
-    # The same with a file that names what is in the TSR4 file.
+def with_names(job: Job, names: str, overwrite: bool) -> Job:
+    """Give the same job with a file that names what is in the TSR4 file."""
     _check_readable(job.source)
     reads, writes = job.reader is tsr4_file, job.writer is tsr4_file
     if reads and writes:
@@ -335,7 +367,7 @@ def convert_each(
     for done, job in enumerate(jobs):
         _report(progress, done, len(jobs), job.source)
         try:
-            results.append(_convert_one(job, options, None))
+            results.append(convert_one(job, options, None))
         except (TSRError, OSError) as error:
             results.append(Conversion(job.source, None, 0, error))
         except MemoryError:
@@ -345,7 +377,8 @@ def convert_each(
     return results
 
 
-def _convert_one(job: Job, options: Options, progress: Progress | None) -> Conversion:
+def convert_one(job: Job, options: Options, progress: Progress | None = None) -> Conversion:
+    """Convert one file, or one folder of ``.tsr`` files."""
     try:
         return _convert_document(job, options, progress)
     except RecursionError as error:  # a format of another package may not count
@@ -421,5 +454,5 @@ def _raise_failures(source: str, results: list[Conversion]) -> None:
         lines = "".join(f"\n  {result.error}" for result in failures)
         raise ConversionError(
             f"{len(failures)} of {len(results)} files were not converted:{lines}",
-            path=source,
+            path=label(source) if is_url(source) else source,
         ) from failures[0].error

@@ -34,7 +34,9 @@ __all__ = [
     "TSR",
     "Job",
     "check_apart",
+    "check_collisions",
     "find_convertible",
+    "format_of",
     "is_batch",
     "lies_in",
     "plan_batch",
@@ -104,7 +106,7 @@ def plan_one(source: str, destination: str, to: str | None) -> Job:
             path=destination,
         )
     suffix = to or (found if found and not into else TSR)
-    writer = _writer(suffix)
+    writer = format_of(suffix)
     target = destination.rstrip("/") or "/"
     if into:
         file = os.path.join(target, _stem(source) + file_suffix(suffix))
@@ -141,7 +143,7 @@ def plan_batch(
     for job in jobs:
         if os.path.isdir(job.source) and lies_in(destination, job.source):
             raise ConversionError(f"the destination {destination} lies inside it", path=job.source)
-    _check_collisions(jobs)
+    check_collisions(jobs)
     return jobs, errors
 
 
@@ -152,7 +154,7 @@ def plan_each(path: str, source: str, destination: str, to: str | None) -> Job:
     if not os.path.isdir(path):
         base = os.path.splitext(base)[0]
     folder = base if suffix == TSR else None
-    return Job(path, reader_of(path), _writer(suffix), suffix, base + file_suffix(suffix), folder)
+    return Job(path, reader_of(path), format_of(suffix), suffix, base + file_suffix(suffix), folder)
 
 
 def find_convertible(
@@ -210,7 +212,8 @@ def reader_of(source: str) -> Format:
     return reader
 
 
-def _writer(suffix: str) -> Format:
+def format_of(suffix: str) -> Format:
+    """Give the format of a suffix that there is one for."""
     writer = find_format(suffix)
     assert writer is not None  # noqa: S101 - whoever names a suffix has looked
     return writer
@@ -237,8 +240,14 @@ def _convertible(source: str, excluded: str) -> tuple[list[str], dict[str, TSREr
     return sorted(found), errors
 
 
-def _check_collisions(jobs: list[Job]) -> None:
-    # Each path, and each folder in which one lies, may be written from one source only.
+def check_collisions(jobs: list[Job]) -> None:
+    """Check that each path, and each folder in which one lies, is written from one source only.
+
+    Raises
+    ------
+    ConversionError
+        It is not.
+    """
     writers: dict[str, str] = {}
     for job in jobs:
         for path in job.destinations():
