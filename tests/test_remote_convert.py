@@ -178,14 +178,14 @@ def test_names(model: str, tmp_path: Path, memory: Any) -> None:
 def test_names_that_cannot_be_written(model: str, tmp_path: Path, memory: Any) -> None:
     """Where the names find no place, no tensors are left either; where they exist, none begin."""
     (tmp_path / "file").write_bytes(b"")
-    with pytest.raises(OSError):  # a file is no folder
+    with pytest.raises(NotADirectoryError):
         tsr.convert(model, "memory://d/m.tsr", to="tsr4", names=tmp_path / "file" / "m.json")
     assert memory.find("memory://d") == []
     memory.pipe("/d/m.json", b"old")
     with pytest.raises(FileExistsError, match="overwrite=True"):
         tsr.convert(model, tmp_path / "m.tsr", to="tsr4", names="memory://d/m.json")
     assert not (tmp_path / "m.tsr").exists()
-    with pytest.raises(tsr.ConversionError, match="m.json"):
+    with pytest.raises(tsr.ConversionError, match=r"m\.json"):
         tsr.convert(model, "memory://d/m.json", to="tsr4", names="memory://d/m.json")
 
 

@@ -1,4 +1,4 @@
-"""Files -> their SHA-256, by several threads; digests and names <-> the lines of ``sha256sum``.
+"""Files or URLs -> their SHA-256, by several threads; digests and names <-> ``sha256sum``'s lines.
 
 Only regular files are opened, and they are read by pieces. Of the lines, those that GNU
 ``sha256sum`` writes are made, and those that its ``--check`` takes are read. `DigestLineError` is
@@ -15,6 +15,7 @@ from threading import Event
 from typing import IO, TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from tsr.errors import TSRError
+from tsr.remote.urls import is_url
 from tsr.source import open_regular
 from tsr.threads import in_order, thread_count
 
@@ -125,7 +126,9 @@ def file_digests(
 
 
 def file_digest(path: str, advance: Advance | None = None, stop: Event | None = None) -> Digest:
-    """Read a regular file; once `stop` is set, no further than it has come."""
+    """Read a regular file, or what is behind a URL; once `stop` is set, no further."""
+    if is_url(path):
+        return _remote_digest(path, advance, stop)
     descriptor, size = open_regular(path)
     with open(descriptor, "rb", buffering=0) as stream:
         return stream_digest(stream, path, advance, stop, min(size + 1, _PIECE))
@@ -159,6 +162,21 @@ def stream_digest(
         if advance is not None:
             advance(count, path)
     return Digest(path, found.hexdigest(), size)
+
+
+def _remote_digest(url: str, advance: Advance | None, stop: Event | None) -> Digest:
+    from tsr.remote.scratch import read_pieces
+
+    found = hashlib.sha256()
+    size = 0
+    for piece in read_pieces(url):
+        found.update(piece)
+        size += len(piece)
+        if advance is not None:
+            advance(len(piece), url)
+        if stop is not None and stop.is_set():
+            break
+    return Digest(url, found.hexdigest(), size)
 
 
 # ------------------------------------------------------------------ digests <-> lines

@@ -94,7 +94,8 @@ def add_paths(parser: ArgumentParser) -> None:
         "paths",
         nargs="+",
         metavar="PATH",
-        help="a file, '-' for stdin, a folder, searched for .tsr files, or a quoted pattern",
+        help="a file, '-' for stdin, a folder, searched for .tsr files, a quoted pattern, or a URL "
+        "of any of these",
     )
 
 

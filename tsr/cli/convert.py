@@ -8,11 +8,13 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from tsr.cli.arguments import add_json, add_lenient, command_parser
-from tsr.cli.inputs import matches
+from tsr.cli.inputs import is_remote_folder, label, matches
 from tsr.cli.output import print_json, printable
 from tsr.cli.progress import progress_bar
 from tsr.cli.report import Report, say
 from tsr.errors import ConversionError, ConversionWarning, TSRError, UnsupportedError
+from tsr.remote import urls
+from tsr.remote.urls import is_url, join
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -34,7 +36,7 @@ A file with tensors by name becomes a folder of .tsr files, and such a folder be
 again. Another folder has each file in it converted, and those of the folders in it; a symbolic
 link to a folder is an error there. DST is what to write; an existing folder, or one with a / at
 its end, is where to write. Where there are several SRC, DST is always a folder, in which those
-with several tensors get one each.
+with several tensors get one each. Any of them may be a URL.
 
 JSON: an object for each file or folder that was made, with source, destination and how many
 tensors it holds."""
@@ -46,14 +48,17 @@ _EXAMPLES = """\
   tsr convert --to tsr4 --zlib --names model.json model.pt model.tsr
   tsr convert --names model.json model.tsr model.npz
   tsr convert --cast float64=float32 --lossy x.npy x.tsr
-  tsr convert --to npy 'runs/*.tsr' arrays/"""
+  tsr convert --to npy 'runs/*.tsr' arrays/
+  tsr convert s3://bucket/x.npy s3://bucket/x.tsr"""
 
 
 def parser() -> ArgumentParser:
     """Make the parser of the arguments."""
     made = command_parser("convert", _DESCRIPTION, _EXAMPLES)
-    made.add_argument("sources", nargs="+", metavar="SRC", help="a file, folder or quoted pattern")
-    made.add_argument("destination", metavar="DST", help="the file or folder to write")
+    made.add_argument(
+        "sources", nargs="+", metavar="SRC", help="a file, folder, quoted pattern or URL"
+    )
+    made.add_argument("destination", metavar="DST", help="the file or folder to write, or a URL")
     made.add_argument(
         "--to", metavar="SUFFIX",
         help="the format to write, where DST does not say it (default: tsr); tsr4 for .tsr files "
@@ -115,7 +120,7 @@ def run(options: Namespace) -> int:
         return report.code
     for one in made:
         count = f" ({one.tensors} tensors)" if one.tensors != 1 else ""
-        print(printable(f"{one.source} -> {one.destination}{count}"))
+        print(printable(f"{label(one.source)} -> {label(str(one.destination))}{count}"))
     return report.code
 
 
@@ -174,15 +179,15 @@ def _pairs(options: Namespace, report: Report) -> Iterator[tuple[str, str]]:
     if options.names is not None:
         parser().error("--names: expected one SRC, whose tensors have these names")
     _check_folder(options.destination)
-    writers: dict[tuple[str, str], str] = {}
+    writers: dict[tuple[str, str], str] = {}  # by place and name
     for source in sources:
         place = _place(source, options.destination, options.to)
         writer = writers.setdefault(place, source)
         if writer == source:
             yield source, place[0]
         else:
-            message = f"would be written to the same place as {writer}"
-            report.add(ConversionError(message, path=source))
+            message = f"would be written to the same place as {label(writer)}"
+            report.add(ConversionError(message, path=label(source)))
 
 
 def _check_folder(path: str) -> None:
@@ -190,20 +195,33 @@ def _check_folder(path: str) -> None:
     from tsr.converters.registry import find_format, suffix_of
 
     suffix = suffix_of(path)
-    if suffix and not path.endswith("/") and not os.path.isdir(path) and find_format(suffix):
+    is_folder = path.endswith("/") or os.path.isdir(path)
+    if suffix and not is_folder and find_format(suffix):
         parser().error(f"DST: several SRC go to a folder: {path}/, with a / at its end")
 
 
 def _place(source: str, folder: str, to: str | None) -> tuple[str, str]:
     # The folder that one of several sources goes to, and its name there.
-    name = os.path.basename(os.path.abspath(source))
-    is_folder = os.path.isdir(source)
+    if is_url(source):
+        name, is_folder = urls.basename(source), is_remote_folder(source)
+    else:
+        name, is_folder = os.path.basename(os.path.abspath(source)), os.path.isdir(source)
     stem, suffix = (name, "") if is_folder else os.path.splitext(name)
     if to is not None and to.lower() not in ("tsr", ".tsr"):
-        shared = not is_folder or os.path.exists(os.path.join(source, "tensors.json"))
+        shared = not is_folder or _has_listing(source)
     else:
         shared = _is_single(source, suffix.lower())  # a file suffices
+    if is_url(folder):
+        return (folder.rstrip("/") if shared else join(folder, stem)) + "/", stem
     return os.path.join(folder, "" if shared else stem, ""), stem
+
+
+def _has_listing(folder: str) -> bool:
+    if is_url(folder):
+        from tsr.remote import exists
+
+        return exists(join(folder, "tensors.json"))
+    return os.path.exists(os.path.join(folder, "tensors.json"))
 
 
 def _is_single(source: str, suffix: str) -> bool:

@@ -59,7 +59,7 @@ _EXAMPLES = """\
 def parser() -> ArgumentParser:
     """Make the parser of the arguments."""
     made = command_parser("diff", _DESCRIPTION, _EXAMPLES)
-    path = "a file or folder, or '-' for a .tsr file from stdin"
+    path = "a file, folder or URL, or '-' for a .tsr file from stdin"
     made.add_argument("a", metavar="A", help=path)
     made.add_argument("b", metavar="B", help="what it is compared with, likewise")
     made.add_argument(

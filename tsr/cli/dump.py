@@ -46,7 +46,7 @@ _EXAMPLES = """\
 def parser() -> ArgumentParser:
     """Make the parser of the arguments."""
     made = command_parser("dump", _DESCRIPTION, _EXAMPLES)
-    made.add_argument("path", metavar="PATH", help="a file, or '-' for stdin")
+    made.add_argument("path", metavar="PATH", help="a file, a URL, or '-' for stdin")
     made.add_argument(
         "--tensor", type=int, metavar="INDEX",
         help="print only this one of the file's tensors: 0 is the first, -1 the last",

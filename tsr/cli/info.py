@@ -32,6 +32,7 @@ dtype to payload_offset like those and stored_bytes and crc32, which is a number
 _EXAMPLES = """\
   tsr info weights.tsr
   tsr info runs/ 'more/**/*.tsr'
+  tsr info s3://bucket/runs/
   tsr info --json runs/ | jq '.[].shape'"""
 
 _MODES = {TSR4_RAW: "raw", TSR4_ZLIB: "zlib"}

@@ -16,7 +16,7 @@ from tsr.atomic import AtomicFile, check_free
 from tsr.cli.arguments import add_color, add_json, command_parser
 from tsr.cli.checksum import print_line
 from tsr.cli.color import paint
-from tsr.cli.inputs import STDIN, label, opened, total_size
+from tsr.cli.inputs import STDIN, label, opened, refuse_urls, total_size
 from tsr.cli.output import print_json, printable
 from tsr.cli.progress import progress_bar, tally
 from tsr.cli.report import INVALID, Report
@@ -106,6 +106,11 @@ def run(options: Namespace) -> int:
         parser().error("--root and --allow-extra: expected --check")
     if options.json and options.output == STDIN:
         parser().error("--json: the manifest goes to stdout")
+    report = Report()
+    with report.blame(label(options.path)):
+        refuse_urls("tsr manifest", options.path, options.output, options.root)
+    if report.code:
+        return report.code
     return _check(options) if options.check else _write(options)
 
 

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from tsr.cli.arguments import add_color, add_json, command_parser
 from tsr.cli.color import paint
-from tsr.cli.inputs import STDIN, label, opened
+from tsr.cli.inputs import STDIN, label, opened, refuse_urls
 from tsr.cli.output import finding_object, print_bytes, print_json, printable
 from tsr.cli.report import INVALID, Report
 from tsr.diagnosis.meanings import count_of
 from tsr.diagnosis.mending import IN_CONTENTS, are_mended
 from tsr.diagnosis.repairing import changed, free_path, mend, write
+from tsr.remote.urls import is_url
 from tsr.validation import FINDINGS_MAX
 
 if TYPE_CHECKING:
@@ -81,6 +82,7 @@ def run(options: Namespace) -> int:
     report = Report()
     found: list[tuple[str | None, Repair]] = []
     with report.blame(label(options.path)):
+        refuse_urls("tsr repair", options.path, options.output)
         found.append(_mended(options))
     for target, repaired in found:
         if repaired.remaining:
@@ -116,7 +118,7 @@ def repair_command(path: str, explanation: Explanation) -> str | None:
     The payloads of a large file are not read for it: then it stays open whether there is one.
     """
     clauses = {finding.clause for finding in explanation.findings}
-    if not clauses or explanation.format is None or path == STDIN:
+    if not clauses or explanation.format is None or path == STDIN or is_url(path):
         return None
     name = quote(f"./{path}" if path.startswith("-") else path)  # what a pattern found
     command = f"tsr repair {name} -o OUT"

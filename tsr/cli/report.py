@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from tsr.cli.output import printable
 from tsr.errors import TSRError
+from tsr.remote.urls import is_url, label
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -60,6 +61,8 @@ def say(error: Exception, path: str | None = None) -> None:
         message = "out of memory"
     elif getattr(error, "path", None) is not None:
         path = None  # the message begins with it
-    where = f"{path}: " if path is not None else ""
-    label = "warning: " if isinstance(error, Warning) else ""
-    print(f"tsr: {label}{printable(where + message)}", file=sys.stderr)
+    if is_url(path):  # which may hold what is secret
+        path = label(path)
+    where = f"{path}: " if path is not None and not message.startswith(f"{path}: ") else ""
+    kind = "warning: " if isinstance(error, Warning) else ""
+    print(f"tsr: {kind}{printable(where + message)}", file=sys.stderr)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tsr.atomic import check_free
 from tsr.cli.arguments import add_color, add_json, add_lenient, add_paths, command_parser
-from tsr.cli.inputs import STDIN, expand, label, opened
+from tsr.cli.inputs import STDIN, expand, label, opened, refuse_urls
 from tsr.cli.output import print_bytes, print_json, printable
 from tsr.cli.progress import progress_bar
 from tsr.cli.report import Report
@@ -147,6 +147,7 @@ def _write_page(options: Namespace, report: Report) -> int:
     if _is_of_tensors(options.html):  # as where '--html *.tsr' became --html a.tsr b.tsr
         parser().error(f"--html: got {printable(options.html)}, expected a name like page.html")
     with report.blame(options.html):
+        refuse_urls("--html", options.html)
         if options.html != STDIN:
             check_free(options.html, options.force, "--force")
     if report.code:
