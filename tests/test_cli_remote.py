@@ -134,8 +134,13 @@ def test_commands_that_read(memory: Any, capsys: pytest.CaptureFixture[str]) -> 
     assert capsys.readouterr().out == "0.0,1.0,2.0\n3.0,4.0,5.0\n"
     assert main(["explain", url]) == 0
     assert capsys.readouterr().out.startswith(f"{url}: TSR v1, 88 bytes, valid")
+    memory.pipe("/runs/large.tsr", tsr.dumps(np.arange(300_000, dtype="int32")))
+    assert main(["explain", "memory://runs/large.tsr"]) == 0
+    shown = capsys.readouterr().out
+    assert shown.startswith("memory://runs/large.tsr: TSR v1, 1200064 bytes, valid")
+    assert shown.endswith("  299998, 299999\n")
     assert main(["view", "--json", url]) == 0
-    assert json.loads(capsys.readouterr().out)[0]["statistics"]["max"] == 5
+    assert [one["path"] for one in json.loads(capsys.readouterr().out)] == [url]
     assert main(["checksum", url]) == 0
     assert capsys.readouterr().out == f"{hashlib.sha256(DATA).hexdigest()}  {url}\n"
     memory.pipe("/runs/two.tsr", TSR4)
@@ -149,6 +154,30 @@ def test_commands_that_read(memory: Any, capsys: pytest.CaptureFixture[str]) -> 
         assert "memory://runs/broken.tsr" in printed.out + printed.err
         assert "V1-PAYLOAD-1" in printed.out + printed.err
         assert "tsr repair" not in printed.out
+
+
+def test_other_formats(memory: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Files of any format, and folders of tensors, are looked at behind URLs too."""
+    np.savez(tmp_path / "two.npz", a=X, b=X)
+    memory.put_file(str(tmp_path / "two.npz"), "/runs/two.npz")
+    memory.pipe("/runs/two.tsr", tsr.dumps([X, X], format="tsr4", compress=True))
+    memory.pipe("/runs/unknown", TSR4)
+    tsr.convert("memory://runs/two.npz", "memory://runs/two")
+    for other in ("two", "two.tsr", "unknown"):
+        assert main(["diff", "--json", "memory://runs/two.npz", f"memory://runs/{other}"]) in (0, 1)
+        found = json.loads(capsys.readouterr().out)
+        assert found["a"]["path"] == "memory://runs/two.npz"
+        assert found["b"]["tensors"] == 2
+        assert all(one["status"] in ("same", "shape") for one in found["tensors"])
+        assert main(["view", f"memory://runs/{other}"]) == 0
+        capsys.readouterr()
+    memory.pipe("/runs/broken.npz", b"PK")
+    assert main(["view", "memory://runs/broken.npz"]) == 1
+    assert capsys.readouterr().err.startswith("tsr: memory://runs/broken.npz: not readable as")
+    memory.pipe("/runs/text.txt", b"text")
+    assert main(["view", "memory://runs/text.txt"]) == 1
+    told = "tsr: memory://runs/text.txt: nothing reads .txt files\n"
+    assert capsys.readouterr().err == told
 
 
 def test_convert_several(memory: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

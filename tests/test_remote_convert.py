@@ -59,7 +59,7 @@ def names_in(fs: Any, url: str) -> list[str]:
 def model(tmp_path: Path) -> str:
     """Make a file of two named tensors."""
     path = tmp_path / "model.npz"
-    np.savez(path, **ARRAYS)
+    np.savez(path, weight=ARRAYS["weight"], bias=ARRAYS["bias"])
     return str(path)
 
 

@@ -33,10 +33,11 @@ from tsr.converters.tree import DEPTH_MAX, Options
 from tsr.converters.tsr_file import OpenFile
 from tsr.errors import ConversionError, UnsupportedError
 from tsr.layout import TSR4_MAGIC, V1_MAGIC
+from tsr.remote.urls import basename, is_url, label, local_path
 from tsr.source import is_path, open_regular
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from numpy.typing import NDArray
 
@@ -75,6 +76,7 @@ class NamedTensor:
     keys: _Keys
     index: int
     _tensor: Tensor
+    _told: Callable[[str], str] = str  # what people call a file that is a copy
 
     @property
     def dtype(self) -> str:
@@ -99,7 +101,8 @@ class NamedTensor:
     @property
     def path(self) -> str | None:
         """The file that holds it: of a folder the one in it. None for what is in no file."""
-        return self._tensor.location.path if self._tensor.location is not None else None
+        path = self._file
+        return None if path is None else self._told(path)
 
     @property
     def offset(self) -> int | None:
@@ -117,6 +120,10 @@ class NamedTensor:
         """
         with guard(self.path or "memory", "an array", self.name or None):
             return self._load().view(np.ndarray)
+
+    @property
+    def _file(self) -> str | None:
+        return self._tensor.location.path if self._tensor.location is not None else None
 
     def byte_offset(self, array: NDArray[Any], place: Sequence[int]) -> int | None:
         """Give where an element lies in the file, in bytes; None where that is not known.
@@ -137,8 +144,8 @@ class NamedTensor:
         if isinstance(elements, np.ndarray):
             return elements
         # A dataset of an HDF5 file. A bool of numpy is 0 or 1, and a file can hold anything.
-        if self.path is not None and self.offset is not None and elements.dtype.kind != "b":
-            return np.memmap(self.path, elements.dtype, "r", self.offset, self.shape)
+        if self._file is not None and self.offset is not None and elements.dtype.kind != "b":
+            return np.memmap(self._file, elements.dtype, "r", self.offset, self.shape)
         array = scratch_array(tempfile.gettempdir(), elements.dtype, self.shape)
         for place, piece in self._tensor.pieces(elements):
             array[place or ...] = piece
@@ -213,9 +220,11 @@ def open_tensors(source: Source, *, strict: bool = True) -> Iterator[Reading]:
 
     Parameters
     ----------
-    source : path, file object or bytes-like
+    source : path, URL, file object or bytes-like
         A path goes by its suffix, and where that is none of a known format by the file's first
-        bytes. What is no path holds a ``.tsr`` file.
+        bytes. So does a URL: of a ``.tsr`` file each tensor is read when its elements are asked
+        for, any other is copied to the folder for temporary files. What is neither holds a
+        ``.tsr`` file.
     strict : bool, default True
         False accepts ``.tsr`` files with set reserved fields, padding that is not 0 or bytes
         after the last payload.
@@ -236,6 +245,13 @@ def open_tensors(source: Source, *, strict: bool = True) -> Iterator[Reading]:
         yield _read_tsr(source, options)
         return
     path = os.fsdecode(source)
+    if is_url(path):
+        local = local_path(path)
+        if local is None:
+            with _open_remote(path, options) as reading:
+                yield reading
+            return
+        path = local
     is_folder = os.path.isdir(path)
     if not is_folder:
         os.close(open_regular(path)[0])
@@ -243,12 +259,42 @@ def open_tensors(source: Source, *, strict: bool = True) -> Iterator[Reading]:
     if reader in (tsr_file, tsr4_file):
         yield _read_tsr(path, options)
         return
+    with _read_other(path, reader, options) as reading:
+        yield reading
+
+
+@contextmanager
+def _read_other(
+    path: str, reader: Format, options: Options, told: Callable[[str], str] = str
+) -> Iterator[Reading]:
     try:
         with reader.read(path, options) as document:
-            format = "folder" if is_folder else registry.suffix_of(path)[1:]
-            yield _reading(path, format, None, document.tree, True)
+            format = "folder" if os.path.isdir(path) else registry.suffix_of(path)[1:]
+            yield _reading(told(path), format, None, document.tree, True, told)
     except RecursionError as error:  # a format of another package may not count
         raise ConversionError("nested too deeply", path=path) from error
+
+
+@contextmanager
+def _open_remote(url: str, options: Options) -> Iterator[Reading]:
+    from tsr.converters.remote import fetched, is_remote_folder
+    from tsr.converters.stage import staged
+    from tsr.remote.object import RemoteObject
+
+    suffix = registry.suffix_of(basename(url))
+    known = bool(suffix) and registry.find_format(suffix) is not None
+    is_folder = is_remote_folder(url)
+    magic = b"" if known or is_folder else RemoteObject(url).read(0, len(V1_MAGIC))
+    if not is_folder and (suffix == plan.TSR or magic in (V1_MAGIC, TSR4_MAGIC)):
+        yield _read_tsr(url, options)
+        return
+    if not known and not is_folder:
+        what = f"{suffix} files" if suffix else "files without a suffix"
+        raise ConversionError(f"nothing reads {what}", path=label(url))
+    with staged(None) as stage:
+        path = fetched(url, is_folder, stage)
+        with _read_other(path, plan.reader_of(path), options, stage.told) as reading:
+            yield reading
 
 
 def show_arrays(given: Any) -> Reading:
@@ -320,8 +366,9 @@ def _is_array_like(given: Any) -> bool:
 
 
 def _reading(
-    path: str | None, format: str, mode: str | None, tree: Tree, has_names: bool
-) -> Reading:
+    path: str | None, format: str, mode: str | None, tree: Tree, has_names: bool,
+    told: Callable[[str], str] = str,
+) -> Reading:  # fmt: skip
     found = list(_walk(tree, (), False))
     tensors, room = [], NAMES_MAX
     for index, (keys, _, tensor) in enumerate(found):
@@ -329,7 +376,7 @@ def _reading(
         room -= len(name)
         if room < 0:
             raise ConversionError(f"names of more than {NAMES_MAX} characters", path=path)
-        tensors.append(NamedTensor(name, keys, index, tensor))
+        tensors.append(NamedTensor(name, keys, index, tensor, told))
     named = has_names and any(is_name for _, is_name, _ in found)
     return Reading(path, format, tensors, named, mode)
 

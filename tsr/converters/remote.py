@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from tsr.converters.stage import Stage
     from tsr.converters.tree import Options
 
-__all__ = ["Request", "convert_remote"]
+__all__ = ["Request", "convert_remote", "fetched", "is_remote_folder"]
 
 # So many files of a folder are converted at once: most of the time they wait for storage.
 _WORKERS = 8
@@ -100,9 +100,13 @@ def _lies_in(place: str, *folders: str) -> bool:
 def _is_folder(place: str, asked: Request) -> bool:
     if not is_url(place):
         return os.path.isdir(place)
-    # To a web server all are pages, and telling what a page is takes all of it.
-    web = scheme_of(place) in ("http", "https")
-    return place.endswith("/") or (not web and is_folder(place, asked.storage))
+    return is_remote_folder(place, asked.storage)
+
+
+def is_remote_folder(url: str, storage: Mapping[str, Any] | None = None) -> bool:
+    """Tell a folder; to a web server all are pages, and telling what a page is takes all of it."""
+    web = scheme_of(url) in ("http", "https")
+    return url.endswith("/") or (not web and is_folder(url, storage))
 
 
 def _is_tensors(place: str, asked: Request) -> bool:
@@ -131,15 +135,15 @@ def _convert_single(
             # What is wrong with all but the contents is told before they are copied.
             job = plan.plan_one(stage.place(asked.source), destination, asked.to)
             _check_targets(job, asked, stage)
-        source = _fetched(asked.source, from_folder, stage)
+        source = fetched(asked.source, from_folder, stage)
         job = plan.plan_one(source, destination, asked.to)
         if from_folder or not is_url(asked.source):
             _check_targets(job, asked, stage)
         return _convert_job(job, asked, stage, progress)
 
 
-def _fetched(source: str, from_folder: bool, stage: Stage) -> str:
-    # The path of what is to be read.
+def fetched(source: str, from_folder: bool, stage: Stage) -> str:
+    """Give the path of what is to be read: of a URL that of a copy."""
     if not is_url(source):
         return source
     if not from_folder:
@@ -258,7 +262,7 @@ def _convert_batch(asked: Request, progress: Progress | None) -> list[Conversion
                 local = _localised(job, stage)
                 if job.folder is None or registry.suffix_of(job.source) != plan.TSR:
                     _check_targets(local, asked, stage)  # it is known what will be made
-                source = _fetched(job.source, is_tensors, stage)
+                source = fetched(job.source, is_tensors, stage)
                 local = replace(local, source=source, reader=plan.reader_of(source))
                 return _convert_job(local, asked, stage)
         except (TSRError, OSError) as error:

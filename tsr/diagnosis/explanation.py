@@ -18,7 +18,8 @@ from tsr.diagnosis.fields import field_of
 from tsr.diagnosis.resemblance import LOOKED_AT, Resemblance, resemblance
 from tsr.dtypes import TSR4_BY_CODE, V1_BY_CODE
 from tsr.errors import FormatError
-from tsr.layout import TSR4_ZLIB
+from tsr.layout import TSR4_MAGIC, TSR4_ZLIB, V1_HEADER_SIZE
+from tsr.remote.urls import is_url, local_path
 from tsr.source import is_path
 from tsr.streams import check_binary, is_stream, plain_descriptor, stream_name
 from tsr.validation import check
@@ -84,6 +85,8 @@ def explain(source: Source, *, strict: bool = True) -> Explanation:
         if plain_descriptor(source) is None:
             source = recorder = _Recorder(source)
     try:
+        if is_url(source) and local_path(source) is None:
+            return _explain_remote(source, strict)
         data, size, path = read_all(source, strict, v1_payload=False)
     except FormatError as error:  # no regular file, or one that changes
         return Explanation(b"", 0, None, error.path, [error])
@@ -96,6 +99,21 @@ def explain(source: Source, *, strict: bool = True) -> Explanation:
         data if len(data) > len(recorder.head) else bytes(recorder.head),
         known, known if recorder.ended else size, path, findings, bytes(recorder.tail),
     )  # fmt: skip
+
+
+def _explain_remote(url: str, strict: bool) -> Explanation:
+    # Of a large file only the beginning and the end are read, unless it has checksums.
+    from tsr.remote.object import RemoteObject
+
+    remote = RemoteObject(url)
+    head = remote.read(0, _HEAD)
+    size = remote.size
+    if head[: len(TSR4_MAGIC)] == TSR4_MAGIC or size is None or size <= len(head):
+        data, size, path = read_all(url, strict)
+        return Explanation(data, len(data), size, path, check(data, size, path, strict))
+    tail = remote.read(max(len(head), size - _TAIL), size)
+    findings = check(head[:V1_HEADER_SIZE], size, remote.label, strict)
+    return Explanation(head, size, size, remote.label, findings, tail)
 
 
 class Explanation:
