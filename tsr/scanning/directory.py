@@ -34,7 +34,7 @@ def claimed_count(head: bytes) -> int:
     return int.from_bytes(head[at : at + 4], "little")
 
 
-def tensor_parts(read: Read, size: int, strict: bool) -> Iterator[list[TensorInfo]]:
+def tensor_parts(read: Read, size: int | None, strict: bool) -> Iterator[list[TensorInfo]]:
     """Give the tensors of a file of `size` bytes, a part of the directory at a time."""
     head = read(0, TSR4_HEADER_SIZE)
     mode, count = decode_container_header(head, len(head), size, strict, None, raise_error)
@@ -47,7 +47,7 @@ def tensor_parts(read: Read, size: int, strict: bool) -> Iterator[list[TensorInf
 
 
 def _parts(
-    read: Read, mode: int | None, count: int, size: int, strict: bool
+    read: Read, mode: int | None, count: int, size: int | None, strict: bool
 ) -> Iterator[list[TensorInfo]]:
     end = directory_end(count)
     too_long: tuple[int, list[TensorInfo]] | None = None
@@ -58,12 +58,13 @@ def _parts(
         entries = read(start, start + wanted)
         # FILE-2
         if len(entries) != wanted:
-            raise changed(None, start + len(entries), size)
+            raise changed(None, start + len(entries), start + wanted if size is None else size)
         infos = decode_directory(entries, mode, strict, None, raise_error, first=first, end=end)
         end = infos[-1].offset + infos[-1].stored_nbytes
-        if end > size and too_long is None:
+        if size is not None and end > size and too_long is None:
             too_long = first, infos
         yield infos
     # Rules on the whole file come behind those on each entry.
-    first, infos = too_long or (count - len(infos), infos)
-    check_extent(infos, size, strict, None, raise_error, first=first)
+    if size is not None:
+        first, infos = too_long or (count - len(infos), infos)
+        check_extent(infos, size, strict, None, raise_error, first=first)

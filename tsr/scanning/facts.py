@@ -74,7 +74,7 @@ class Judge:
         self._tensors: dict[tuple[str, str, tuple[int, ...]], Facts] = {}
         self._bad: dict[tuple[str | None, str, str], Facts] = {}
 
-    def header(self, head: bytes, size: int) -> Facts:
+    def header(self, head: bytes, size: int | None) -> Facts:
         """Judge a file by its first 64 bytes, unless it is one of TSR4."""
         try:
             [info] = decode_layout(head, size, self.strict, None, raise_error).infos

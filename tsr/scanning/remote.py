@@ -59,19 +59,21 @@ class RemoteFiles:
     def _met(self, found: RemoteObject) -> Found:
         judge = self._judge
         head = found.read(0, V1_HEADER_SIZE)
-        size = found.size or 0
+        size = found.size  # None where a server does not tell it
         if head[: len(TSR4_MAGIC)] == TSR4_MAGIC:
             return self._tensors(found, size, head)
+        if size is None:
+            return judge.header(head, size)
         facts = judge.known.get((head, size))
         if facts is None:
             facts = judge.header(head, size)
             judge.remember((head, size), facts)
         return facts
 
-    def _tensors(self, found: RemoteObject, size: int, head: bytes) -> Found:
+    def _tensors(self, found: RemoteObject, size: int | None, head: bytes) -> Found:
         judge = self._judge
         count = claimed_count(head)
-        if count > FEW and size >= directory_end(count):
+        if count > FEW and (size is None or size >= directory_end(count)):
             return Tensors(partial(_parts, found, size, head, judge.strict))
         # Where it claims more than there is, the header is read, which is judged first.
         end = directory_end(count) if count <= FEW else TSR4_HEADER_SIZE
@@ -89,7 +91,9 @@ class RemoteFiles:
             return False
 
 
-def _parts(found: RemoteObject, size: int, head: bytes, strict: bool) -> Iterator[list[TensorInfo]]:
+def _parts(
+    found: RemoteObject, size: int | None, head: bytes, strict: bool
+) -> Iterator[list[TensorInfo]]:
     # One request for all of the directory; it is no longer than the object.
     data = head + found.read(len(head), directory_end(claimed_count(head)))
     return tensor_parts(lambda start, stop: data[start:stop], size, strict)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from tsr.contents import read_layout
 from tsr.errors import FormatError, TSRError, UnsupportedError
+from tsr.layout import TSR4_MAGIC
 from tsr.remote.urls import refuse_options
 from tsr.scanning.facts import Facts, Judge
 from tsr.scanning.local import LISTED, MATCHED, SOURCE, LocalFiles, Tensors
@@ -284,13 +285,13 @@ class _Scanner:
                 count = len(facts)
                 yield Batch([path] * count, list(range(first, first + count)), facts)
                 first += count
-        except (TSRError, OSError) as error:
+        except FormatError as error:
+            yield Batch([path], [0], [self._judge.invalid(error, TSR4_MAGIC)])
+        except (OSError, TSRError) as error:
             yield self._failure(path, error)
 
     def _failure(self, path: str, error: Exception) -> Batch:
-        judge = self._judge
-        bad = judge.invalid(error) if isinstance(error, FormatError) else judge.failed(error)
-        return Batch([path], [0], [bad])
+        return Batch([path], [0], [self._judge.failed(error)])
 
 
 def _add(rows: Batch, path: str, facts: tuple[Facts, ...]) -> None:
