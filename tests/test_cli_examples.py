@@ -46,6 +46,7 @@ MADE = {
 
 # Those that show what is wrong, and have its exit code.
 CODES = {
+    "tsr scan --status invalid --csv weights/ broken.tsr > bad.csv": 1,
     "tsr explain --color always broken.tsr | less -R": 1,
     "tsr explain --json broken.tsr | jq '.[].findings[].mend'": 1,
     "head -c 100 weights.tsr | tsr explain -": 1,

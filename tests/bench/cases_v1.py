@@ -99,6 +99,7 @@ def _many_files(plan: Plan) -> Iterator[Case]:
         opening = repeating([ways.opening(path, shape) for path in paths])
         yield _case("read many files", size, opening)
         yield _case("read the header of many files", size, repeating(headers))
+        yield _case("scan many files", size, ways.scanning([path(".tsr") for path in paths]))
     with TemporaryDirectory(dir=plan.directory) as directory:
         table = repeating([ways.saving(scratch.fresh(directory), array)] * plan.files)
         yield _case("write many files", size, table, partial(scratch.empty, directory))
@@ -118,7 +119,12 @@ GROUPS: Groups = {
         "save over an old file on disk, durable=True",
     ),
     _in_memory: ("dumps", "dumps_into", "loads"),
-    _many_files: ("read many files", "read the header of many files", "write many files"),
+    _many_files: (
+        "read many files",
+        "read the header of many files",
+        "scan many files",
+        "write many files",
+    ),
     _programs: ("start and import", "start and import to load and save"),
 }
 

@@ -106,6 +106,17 @@ def test_many_tables_are_done_in_turn(tmp_path: Path) -> None:
     assert all(all(map(same, found, arrays)) for found in results(table))
 
 
+def test_scans_see_every_file(tmp_path: Path) -> None:
+    """What is read by hand are the headers of what the table has, in order."""
+    paths = []
+    for number, array in enumerate((TINY, TINY[:1], TINY)):
+        paths.append(str(tmp_path / f"{number}.tsr"))
+        WRITERS[".tsr"](paths[-1], array)
+    heads, table = results(ways.scanning(paths))
+    assert table["path"].tolist() == paths
+    assert [tsr.parse_header(head).shape for head in heads] == table["shape"].tolist()
+
+
 def test_programs_import_what_they_say() -> None:
     """Each program to start runs, apart from those that wait for torch."""
     for table in (ways.importing(), ways.importing_ready()):

@@ -26,11 +26,12 @@ from safetensors import safe_open
 import tsr
 import tsr.torch
 from tests.bench import by_hand_v1 as by_hand
+from tests.bench.by_hand_files import read_heads
 from tests.bench.table import Paths, Table, Way
 
 __all__ = [
     "WRITERS", "dumping", "dumping_into", "importing", "importing_ready", "loading", "opening",
-    "opening_tensor", "reading_header", "saving",
+    "opening_tensor", "reading_header", "saving", "scanning",
 ]  # fmt: skip
 
 # What the one tensor in a safetensors file is called.
@@ -121,6 +122,16 @@ def reading_header(path: Paths) -> Table:
         "torch mmap": Way(
             "torch.load(p, weights_only=True, mmap=True)", partial(_torch_load, pt, mmap=True)
         ),
+    }
+
+
+def scanning(paths: list[str]) -> Table:
+    """Read the headers of many files, as a table of what they say."""
+    return {
+        "by hand": Way(
+            "a loop of os.open, read and close: nothing is checked", partial(read_heads, paths)
+        ),
+        "tsr": Way("tsr.scan(paths)", partial(tsr.scan, paths)),
     }
 
 

@@ -59,7 +59,7 @@ with null where something is not known."""
 _EXAMPLES = """\
   tsr scan runs/
   tsr scan --dtype float32 --shape '(*, 5)' runs/ 'more/**/*.tsr'
-  tsr scan --status invalid --csv runs/ > bad.csv
+  tsr scan --status invalid --csv weights/ broken.tsr > bad.csv
   tsr scan --json runs/ | jq 'map(.bytes) | add'"""
 
 # Names of the formats for the shell, as `tsr convert --to` has them.
