@@ -53,7 +53,7 @@ def _descriptors() -> Iterator[None]:
     before = len(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else 0
     yield
     if before:
-        assert len(os.listdir("/proc/self/fd")) == before
+        assert len(os.listdir("/proc/self/fd")) <= before  # of earlier tests some may have gone
 
 
 def write(folder: Path, count: int) -> list[str]:
