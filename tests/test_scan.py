@@ -144,12 +144,13 @@ def test_broken_directories(count: int, target: Path) -> None:
     """One entry that is wrong, a file that is cut or goes on: one row, with what validate says."""
     tsr.save(target, [np.ones(3, np.int8)] * count, format="tsr4")
     data = target.read_bytes()
-    info = read_layout(data, strict=True).infos[count - 2]
+    infos = read_layout(data, strict=True).infos
     for broken in (
         patched(data, entry_at(count - 1), b"\xff"),
         patched(data, entry_at(0) + 20, b"\xff"),
         data[: entry_at(count - 1)],
-        data[: info.offset + 1],
+        data[: infos[-2].offset + 1],
+        data[: infos[0].offset + 1],
         data[:-1],
         data[:100],
         data + b"more",
