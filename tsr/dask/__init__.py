@@ -11,11 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tsr.dask.arrays import from_files
+    from tsr.dask.conversion import Summary, convert
     from tsr.dask.storing import to_files
 
-__all__ = ["from_files", "to_files"]
+__all__ = ["Summary", "convert", "from_files", "to_files"]
 
 _HOMES = {
+    "Summary": "conversion",
+    "convert": "conversion",
     "from_files": "arrays",
     "to_files": "storing",
 }
