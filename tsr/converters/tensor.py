@@ -53,10 +53,13 @@ class Location(NamedTuple):
         Where the first of them begins, in bytes from the start of the file, and the others as
         the strides of what `Tensor.load` gives say. None: they are compressed, in pieces, or it
         is not known.
+    place : int, optional
+        Which of the tensors of a ``.tsr`` file it is.
     """
 
     path: str | None
     offset: int | None
+    place: int | None = None
 
 
 @dataclass(frozen=True)

@@ -75,7 +75,8 @@ def open_tensor(path: str, options: Options) -> Tensor:
         return OpenFile(path, options).load(0)
 
     offset = None if mode == TSR4_ZLIB else infos[0].offset
-    return Tensor(infos[0].element.name, infos[0].shape, load, location=Location(path, offset))
+    location = Location(path, offset, 0)
+    return Tensor(infos[0].element.name, infos[0].shape, load, location=location)
 
 
 class OpenFile:
@@ -131,7 +132,7 @@ class OpenFile:
     def tensor(self, index: int) -> Tensor:
         """Give a tensor, whose elements are read when asked for."""
         info = self._file.infos[index]
-        location = Location(self.path, None if self._file.compressed else info.offset)
+        location = Location(self.path, None if self._file.compressed else info.offset, index)
         return Tensor(info.element.name, info.shape, partial(self.load, index), location=location)
 
     def load(self, index: int) -> NDArray[Any]:

@@ -1,0 +1,322 @@
+"""A backend of xarray: ``xarray.open_dataset("x.tsr", engine="tsr")``. The extra ``xarray``.
+
+A file, a folder with a ``tensors.json`` or a URL goes in, a `Dataset` comes out whose variables
+read what is asked of them when it is asked: pieces of what is mapped, whole tensors of what is
+compressed. It can be pickled, and so be used by the workers of dask. Raises `FormatError` for what
+is no valid file, `ConversionError` for names that do not go with it, `UnsupportedError` for
+dimensions that do not, and `OSError` for what cannot be opened.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from tsr import tensor_file
+from tsr.converters import folder
+from tsr.converters.names import SUFFIX
+from tsr.converters.sidecar import Named
+from tsr.converters.tensor import Tensor
+from tsr.converters.tree import Options
+from tsr.errors import FormatError, UnsupportedError
+from tsr.extras import require
+from tsr.remote import basename, is_url
+from tsr.source import is_path
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import xarray
+    from numpy.typing import NDArray
+    from xarray.backends import BackendArray, BackendEntrypoint, CachingFileManager
+    from xarray.core import indexing
+
+    from tsr.container import TensorInfo
+    from tsr.tensor_file import TensorFile
+else:
+    xarray = require("xarray", "xarray", "the engine tsr of xarray")
+    from xarray.backends import BackendArray, BackendEntrypoint, CachingFileManager
+    from xarray.core import indexing
+
+__all__ = ["TsrBackendEntrypoint"]
+
+# What the only tensor of a file is called, and what each of several is called after.
+_NAME = "tensor"
+
+_TSR4_DIMENSIONS = ("N", "H", "W", "C")
+
+
+class TsrBackendEntrypoint(BackendEntrypoint):
+    """Opens ``.tsr`` files for xarray, by the name ``tsr``."""
+
+    description = "Open .tsr files, and folders of them with a tensors.json"
+    open_dataset_parameters: ClassVar[tuple[str, ...]] = (
+        "filename_or_obj", "drop_variables", "names", "dims", "strict", "verify",
+        "storage_options",
+    )  # fmt: skip
+
+    def open_dataset(
+        self,
+        filename_or_obj: Any,
+        *,
+        drop_variables: str | Iterable[str] | None = None,
+        names: str | os.PathLike[str] | None = None,
+        dims: Sequence[str] | Mapping[str, Sequence[str]] | None = None,
+        strict: bool = True,
+        verify: bool = True,
+        storage_options: Mapping[str, Any] | None = None,
+    ) -> xarray.Dataset:
+        """Open a file of either format, or a folder of tensors.
+
+        Parameters
+        ----------
+        filename_or_obj : path, URL, file object or bytes-like
+            A folder has a ``tensors.json``. What is no path is held open by the dataset, which
+            then cannot be pickled.
+        drop_variables : str or iterable of str, optional
+            Variables that are left out.
+        names : path, optional
+            The names of the tensors of a TSR4 file, as ``tsr convert --names`` writes them. They
+            give the variables their names and shapes, and the dataset its attributes, as a
+            ``tensors.json`` does. Without names a variable is ``tensor``, several are
+            ``tensor_0`` and so on.
+        dims : sequence of str, or mapping of str to such, optional
+            The names of the dimensions, of all variables or by variable. By default they are
+            ``dim_0`` and so on, of a TSR4 file N, H, W and C; of several variables each has its
+            own, with its name before them, since nobody said which of them go together.
+        strict : bool, default True
+            As for `tsr.open`.
+        verify : bool, default True
+            As for `tsr.open`: the checksum of a TSR4 tensor is verified when a process first uses
+            the tensor, for which all of it is read.
+        storage_options : mapping, optional
+            As for `tsr.open`.
+
+        Returns
+        -------
+        xarray.Dataset
+        """
+        dropped = {drop_variables} if isinstance(drop_variables, str) else set(drop_variables or ())
+        found = _find(filename_or_obj, names, strict, verify, storage_options)
+        found.tensors = {k: each for k, each in found.tensors.items() if k not in dropped}
+        named = _dimensions(found, dims)
+        variables = {
+            name: xarray.Variable(
+                named[name],
+                indexing.LazilyIndexedArray(array),
+                encoding=_encoding(array, named[name]),
+            )
+            for name, array in found.tensors.items()
+        }
+        dataset = xarray.Dataset(variables, attrs=found.attributes)
+        managers = {id(array.files): array.files for array in found.tensors.values()}
+        dataset.set_close(partial(_close, list(managers.values())))
+        return dataset
+
+    def guess_can_open(self, filename_or_obj: Any) -> bool:
+        """Tell by a path's suffix, or by the ``tensors.json`` of a folder."""
+        if not is_path(filename_or_obj):
+            return False
+        path = os.fsdecode(filename_or_obj)
+        if is_url(path):
+            return basename(path).lower().endswith(SUFFIX)
+        return path.lower().endswith(SUFFIX) or folder.is_folder(path)
+
+
+@dataclass(frozen=True)
+class _Opener:
+    # Opens a file; equal ones open the same, in this process and another, so that they share it.
+    # xarray's managers take no file without a mode to another process.
+    source: Any
+    strict: bool
+    verify: bool
+    storage_options: Mapping[str, Any] | None = field(default=None, hash=False)
+
+    def __call__(self, mode: str) -> TensorFile:
+        options = {} if self.storage_options is None else {"storage_options": self.storage_options}
+        return tensor_file.open(self.source, strict=self.strict, verify=self.verify, **options)  # type: ignore[arg-type]
+
+
+class _LazyTensor(BackendArray):
+    """A tensor of a file, of which only what is indexed is read.
+
+    Attributes
+    ----------
+    files : file manager
+        Gives the open file.
+    shape : tuple of int
+        That of the variable, which may lack leading ones of the one in the file.
+    dtype : numpy.dtype
+    info : TensorInfo
+        What the file said of the tensor.
+    compressed : bool
+    """
+
+    def __init__(self, files: Any, index: int, shape: tuple[int, ...] | None = None) -> None:
+        self.files = files
+        with files.acquire_context() as file:
+            self.info: TensorInfo = file.infos[index]
+            self.compressed: bool = file.compressed
+        self.shape = self.info.shape if shape is None else shape
+        self.dtype = self.info.element.numpy
+        self._index = index
+
+    def __getitem__(self, key: indexing.ExplicitIndexer) -> Any:
+        if isinstance(key, indexing.VectorizedIndexer):
+            support = indexing.IndexingSupport.OUTER
+            return indexing.explicit_indexing_adapter(key, self.shape, support, self._read)
+        return self._read(key.tuple)
+
+    def _read(self, key: tuple[Any, ...]) -> NDArray[Any]:
+        # A copy, which is the caller's own and outlives the file.
+        with self.files.acquire_context() as file:
+            info = file.infos[self._index] if self._index < len(file) else None
+            if info != self.info:
+                # FILE-2
+                raise FormatError(
+                    f"tensor[{self._index}]", 0, found=_describe(info),
+                    expected=_describe(self.info), clause="FILE-2", path=file.path,
+                    note="it changed since the dataset was opened",
+                )  # fmt: skip
+            return _select(file[self._index].reshape(self.shape), key)
+
+
+@dataclass
+class _Found:
+    # What a dataset is made of.
+    tensors: dict[str, _LazyTensor]
+    attributes: dict[str, Any]
+    is_tsr4: bool
+
+
+def _find(
+    source: Any, names: Any, strict: bool, verify: bool, storage_options: Mapping[str, Any] | None
+) -> _Found:
+    if is_path(source):
+        source = os.fsdecode(source)
+    if names is not None:
+        if not isinstance(source, str):
+            raise UnsupportedError("names: got some for what is no path", given=type(source))
+        return _read_tree(Named(os.fsdecode(names)), source, strict, verify)
+    if isinstance(source, str) and not is_url(source) and os.path.isdir(source):
+        return _read_tree(folder, source, strict, verify)
+    opener = _Opener(source, strict, verify, storage_options)
+    # What is no path can neither be opened again nor hashed.
+    files: Any = _manager(opener) if is_path(source) else _Held(opener("r"))
+    with files.acquire_context() as file:
+        count, format = len(file), file.format
+    labels = [_NAME] if count == 1 else [f"{_NAME}_{index}" for index in range(count)]
+    tensors = {label: _LazyTensor(files, index) for index, label in enumerate(labels)}
+    return _Found(tensors, {}, format == "TSR4")
+
+
+def _read_tree(reader: Any, path: str, strict: bool, verify: bool) -> _Found:
+    # What has names, and attributes beside the tensors.
+    managers: dict[str, Any] = {}
+    tensors: dict[str, _LazyTensor] = {}
+    attributes: dict[str, Any] = {}
+    with reader.read(path, Options(strict=strict)) as document:
+        for name, leaf in _leaves(document.tree, ""):
+            if not isinstance(leaf, Tensor):
+                attributes[name] = leaf
+                continue
+            location = leaf.location
+            assert location is not None  # noqa: S101 - both formats know it
+            file = str(location.path)
+            if file not in managers:
+                managers[file] = _manager(_Opener(file, strict, verify))
+            tensors[name] = _LazyTensor(managers[file], location.place or 0, leaf.shape)
+        # Which framework the tensors were written for is no attribute of theirs.
+        text = {key: value for key, value in document.metadata.items() if key != "format"}
+        return _Found(tensors, {**text, **attributes}, False)
+
+
+def _manager(opener: _Opener) -> CachingFileManager[Any]:
+    return CachingFileManager(opener, mode="r", lock=False)
+
+
+def _close(managers: Iterable[Any]) -> None:
+    for manager in managers:
+        manager.close()
+
+
+class _Held:
+    # Stands for the manager of a file that cannot be opened again.
+    def __init__(self, file: TensorFile) -> None:
+        self._file = file
+        self.close = file.close
+
+    @contextmanager
+    def acquire_context(self) -> Iterator[TensorFile]:
+        yield self._file
+
+
+def _leaves(tree: Any, name: str) -> Iterator[tuple[str, Any]]:
+    # Tensors and scalars, with the keys that lead to them joined by /.
+    if isinstance(tree, dict):
+        children: Iterable[tuple[Any, Any]] = tree.items()
+    elif isinstance(tree, (list, tuple)):
+        children = enumerate(tree)
+    else:
+        yield name or _NAME, tree
+        return
+    for key, child in children:
+        yield from _leaves(child, f"{name}/{key}" if name else str(key))
+
+
+def _dimensions(found: _Found, dims: Any) -> dict[str, tuple[str, ...]]:
+    # The names of each variable's dimensions.
+    by_name = dims if isinstance(dims, Mapping) else dict.fromkeys(found.tensors, dims)
+    unknown = sorted(by_name.keys() - found.tensors.keys())
+    if unknown:
+        raise UnsupportedError(
+            f"dims: got the variable {unknown[0]!r}, expected one of "
+            f"{', '.join(list(found.tensors)[:10]) or 'none'}",
+            given=unknown[0],
+        )
+    made = {}
+    for name, array in found.tensors.items():
+        given = by_name.get(name)
+        if isinstance(given, str) or (given is not None and len(given) != len(array.shape)):
+            raise UnsupportedError(
+                f"dims: got {given!r}, expected {len(array.shape)} names for the variable "
+                f"{name!r} of the shape {array.shape}",
+                given=given,
+            )
+        if given is None:
+            prefix = "" if len(found.tensors) == 1 else f"{name}_"
+            rank = range(len(array.shape))
+            given = [
+                prefix + (_TSR4_DIMENSIONS[axis] if found.is_tsr4 else f"dim_{axis}")
+                for axis in rank
+            ]
+        made[name] = tuple(given)
+    return made
+
+
+def _encoding(array: _LazyTensor, dims: tuple[str, ...]) -> dict[str, Any]:
+    # A piece of a compressed tensor takes inflating all of it.
+    if not array.compressed:
+        return {}
+    return {"preferred_chunks": dict(zip(dims, array.shape, strict=True))}
+
+
+def _select(array: NDArray[Any], key: tuple[Any, ...]) -> NDArray[Any]:
+    # Each axis by an integer, a slice or integers, on its own; a copy.
+    simple = tuple(slice(None) if isinstance(each, np.ndarray) else each for each in key)
+    view = array[simple]
+    kept = [each for each in key if isinstance(each, (slice, np.ndarray))]
+    for axis, each in enumerate(kept):
+        if isinstance(each, np.ndarray):
+            view = np.take(view, each, axis)
+    return np.array(view)
+
+
+def _describe(info: TensorInfo | None) -> str:
+    return "none" if info is None else f"{info.element.name} {info.shape} at {info.offset}"
