@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import dask.array
+import fsspec
 import numpy as np
 import pytest
 import xarray as xr
@@ -21,6 +22,7 @@ from hypothesis.extra import numpy as hnp
 import tsr
 from tests.documents import ROOT
 from tsr import tensor_file
+from tsr.remote import RemoteObject
 from tsr.xarray import TsrBackendEntrypoint
 
 X = np.arange(2 * 3 * 4 * 5, dtype=np.float32).reshape(2, 3, 4, 5)
@@ -178,12 +180,19 @@ def test_memory_is_that_of_the_piece(target: Path) -> None:
     assert peak < 1 << 20
 
 
-@pytest.fixture(scope="module")
-def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+def store(url: str, data: bytes) -> str:
+    """Put an object into fsspec's memory."""
+    fsspec.filesystem("memory").pipe_file(url.partition("://")[2], data)
+    return url
+
+
+@pytest.fixture(scope="module", params=["path", "url"])
+def opened(request: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """Open a variable that shows `X`, and keeps nothing of what was read of it."""
-    path = tmp_path_factory.mktemp("indexed") / "x.tsr"
+    path: Any = tmp_path_factory.mktemp("indexed") / "x.tsr"
     tsr.save(path, X)
-    with open_dataset(path, cache=False) as dataset:
+    source = path if request.param == "path" else store("memory://x/x.tsr", path.read_bytes())
+    with open_dataset(source, cache=False) as dataset:
         yield dataset["tensor"]
 
 
@@ -256,6 +265,67 @@ def test_a_file_that_is_replaced(target: Path) -> None:
         assert dataset["tensor"].values.tobytes() == LARGE.tobytes()
     with pytest.raises(tsr.FormatError, match=r"changed since the dataset was opened.*FILE-2"):
         total(pickled)
+
+
+@pytest.fixture
+def ranges(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """Note each range that is asked for behind a URL."""
+    noted: list[Any] = []
+    fetch = RemoteObject.fetch
+
+    def note(remote: Any, start: int, stop: Any, *rest: Any) -> Any:
+        noted.append((start, stop))
+        return fetch(remote, start, stop, *rest)
+
+    monkeypatch.setattr(RemoteObject, "fetch", note)
+    return noted
+
+
+def test_pieces_behind_a_url(ranges: list[Any]) -> None:
+    """Of what has no checksum, a piece is one range between its first row and its last."""
+    url = store("memory://pieces/large.tsr", tsr.dumps(LARGE))
+    with open_dataset(url, cache=False) as dataset:
+        assert ranges == [(0, 64)]
+        rows: list[Any] = [slice(10, 20, 3), [30, 12], -1, slice(None, None, -100), slice(5, 5)]
+        for row in rows:
+            assert dataset["tensor"][row, 2].values.tobytes() == LARGE[row, 2].tobytes()
+        places = [(10, 20), (12, 31), (299, 300), (99, 300), (0, 0)]
+        assert ranges[1:] == [(64 + 4000 * first, 64 + 4000 * end) for first, end in places]
+        with pytest.raises(IndexError):
+            dataset["tensor"][300].load()
+        pickled = pickle.dumps(dataset)
+    del ranges[:]
+    assert total(pickled) == LARGE[1:3].sum()
+    assert ranges == [(0, 64), (64 + 4000, 64 + 12000)]
+
+
+@pytest.mark.parametrize("compress", [False, True])
+def test_tensors_behind_a_url(ranges: list[Any], compress: bool) -> None:
+    """Header and directory are two ranges, a tensor with a checksum is one; unverified, a piece."""
+    data = tsr.dumps([X, LARGE, X], format="tsr4", compress=compress)
+    url = store("memory://many/many.tsr", data)
+    with tsr.open(data) as file:
+        info = file.infos[1]
+    with open_dataset(url) as dataset:
+        assert len(ranges) == 2
+        assert dataset["tensor_1"][0, 7].values.tobytes() == LARGE[7].tobytes()
+        ((start, stop),) = ranges[2:]
+    assert start == info.offset
+    assert stop >= info.offset + info.stored_nbytes
+    if not compress:
+        with open_dataset(url, verify=False) as dataset:
+            dataset["tensor_1"][0, 7].load()
+        assert ranges[-1] == (info.offset, info.offset + info.nbytes)
+
+
+def test_an_object_that_is_replaced() -> None:
+    """An object that changes between two reads is an error, for its rows do not go together."""
+    url = store("memory://replaced/x.tsr", tsr.dumps(LARGE))
+    with open_dataset(url, cache=False) as dataset:
+        assert dataset["tensor"][0, 0, 0] == 0
+        store(url, tsr.dumps(LARGE[1:]))
+        with pytest.raises(tsr.FormatError, match="FILE-2"):
+            dataset["tensor"][0].load()
 
 
 @pytest.mark.parametrize("as_stream", [False, True])

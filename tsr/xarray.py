@@ -2,30 +2,27 @@
 
 A file, a folder with a ``tensors.json`` or a URL goes in, a `Dataset` comes out whose variables
 read what is asked of them when it is asked: pieces of what is mapped, whole tensors of what is
-compressed. It can be pickled, and so be used by the workers of dask. Raises `FormatError` for what
-is no valid file, `ConversionError` for names that do not go with it, `UnsupportedError` for
-dimensions that do not, and `OSError` for what cannot be opened.
+compressed, ranges of what lies behind a URL. It can be pickled, and so be used by the workers of
+dask. Raises `FormatError` for what is no valid file, `ConversionError` for names that do not go
+with it, `UnsupportedError` for dimensions that do not, and `OSError` for what cannot be opened.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import numpy as np
-
-from tsr import tensor_file
 from tsr.converters import folder
 from tsr.converters.names import SUFFIX
 from tsr.converters.sidecar import Named
 from tsr.converters.tensor import Tensor
 from tsr.converters.tree import Options
-from tsr.errors import FormatError, UnsupportedError
+from tsr.errors import UnsupportedError
 from tsr.extras import require
+from tsr.lazy_tensor import Held, LazyTensor, Opener, manager_of
 from tsr.remote import basename, is_url
 from tsr.source import is_path
 
@@ -33,15 +30,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     import xarray
-    from numpy.typing import NDArray
-    from xarray.backends import BackendArray, BackendEntrypoint, CachingFileManager
+    from xarray.backends import BackendEntrypoint
     from xarray.core import indexing
 
-    from tsr.container import TensorInfo
-    from tsr.tensor_file import TensorFile
 else:
     xarray = require("xarray", "xarray", "the engine tsr of xarray")
-    from xarray.backends import BackendArray, BackendEntrypoint, CachingFileManager
+    from xarray.backends import BackendEntrypoint
     from xarray.core import indexing
 
 __all__ = ["TsrBackendEntrypoint"]
@@ -129,68 +123,10 @@ class TsrBackendEntrypoint(BackendEntrypoint):
         return path.lower().endswith(SUFFIX) or folder.is_folder(path)
 
 
-@dataclass(frozen=True)
-class _Opener:
-    # Opens a file; equal ones open the same, in this process and another, so that they share it.
-    # xarray's managers take no file without a mode to another process.
-    source: Any
-    strict: bool
-    verify: bool
-    storage_options: Mapping[str, Any] | None = field(default=None, hash=False)
-
-    def __call__(self, mode: str) -> TensorFile:
-        options = {} if self.storage_options is None else {"storage_options": self.storage_options}
-        return tensor_file.open(self.source, strict=self.strict, verify=self.verify, **options)  # type: ignore[arg-type]
-
-
-class _LazyTensor(BackendArray):
-    """A tensor of a file, of which only what is indexed is read.
-
-    Attributes
-    ----------
-    files : file manager
-        Gives the open file.
-    shape : tuple of int
-        That of the variable, which may lack leading ones of the one in the file.
-    dtype : numpy.dtype
-    info : TensorInfo
-        What the file said of the tensor.
-    compressed : bool
-    """
-
-    def __init__(self, files: Any, index: int, shape: tuple[int, ...] | None = None) -> None:
-        self.files = files
-        with files.acquire_context() as file:
-            self.info: TensorInfo = file.infos[index]
-            self.compressed: bool = file.compressed
-        self.shape = self.info.shape if shape is None else shape
-        self.dtype = self.info.element.numpy
-        self._index = index
-
-    def __getitem__(self, key: indexing.ExplicitIndexer) -> Any:
-        if isinstance(key, indexing.VectorizedIndexer):
-            support = indexing.IndexingSupport.OUTER
-            return indexing.explicit_indexing_adapter(key, self.shape, support, self._read)
-        return self._read(key.tuple)
-
-    def _read(self, key: tuple[Any, ...]) -> NDArray[Any]:
-        # A copy, which is the caller's own and outlives the file.
-        with self.files.acquire_context() as file:
-            info = file.infos[self._index] if self._index < len(file) else None
-            if info != self.info:
-                # FILE-2
-                raise FormatError(
-                    f"tensor[{self._index}]", 0, found=_describe(info),
-                    expected=_describe(self.info), clause="FILE-2", path=file.path,
-                    note="it changed since the dataset was opened",
-                )  # fmt: skip
-            return _select(file[self._index].reshape(self.shape), key)
-
-
 @dataclass
 class _Found:
     # What a dataset is made of.
-    tensors: dict[str, _LazyTensor]
+    tensors: dict[str, LazyTensor]
     attributes: dict[str, Any]
     is_tsr4: bool
 
@@ -206,20 +142,20 @@ def _find(
         return _read_tree(Named(os.fsdecode(names)), source, strict, verify)
     if isinstance(source, str) and not is_url(source) and os.path.isdir(source):
         return _read_tree(folder, source, strict, verify)
-    opener = _Opener(source, strict, verify, storage_options)
+    opener = Opener(source, strict, verify, storage_options)
     # What is no path can neither be opened again nor hashed.
-    files: Any = _manager(opener) if is_path(source) else _Held(opener("r"))
+    files: Any = manager_of(opener) if is_path(source) else Held(opener("r"))
     with files.acquire_context() as file:
         count, format = len(file), file.format
     labels = [_NAME] if count == 1 else [f"{_NAME}_{index}" for index in range(count)]
-    tensors = {label: _LazyTensor(files, index) for index, label in enumerate(labels)}
+    tensors = {label: LazyTensor(files, index, verify) for index, label in enumerate(labels)}
     return _Found(tensors, {}, format == "TSR4")
 
 
 def _read_tree(reader: Any, path: str, strict: bool, verify: bool) -> _Found:
     # What has names, and attributes beside the tensors.
     managers: dict[str, Any] = {}
-    tensors: dict[str, _LazyTensor] = {}
+    tensors: dict[str, LazyTensor] = {}
     attributes: dict[str, Any] = {}
     with reader.read(path, Options(strict=strict)) as document:
         for name, leaf in _leaves(document.tree, ""):
@@ -230,31 +166,16 @@ def _read_tree(reader: Any, path: str, strict: bool, verify: bool) -> _Found:
             assert location is not None  # noqa: S101 - both formats know it
             file = str(location.path)
             if file not in managers:
-                managers[file] = _manager(_Opener(file, strict, verify))
-            tensors[name] = _LazyTensor(managers[file], location.place or 0, leaf.shape)
+                managers[file] = manager_of(Opener(file, strict, verify))
+            tensors[name] = LazyTensor(managers[file], location.place or 0, verify, leaf.shape)
         # Which framework the tensors were written for is no attribute of theirs.
         text = {key: value for key, value in document.metadata.items() if key != "format"}
         return _Found(tensors, {**text, **attributes}, False)
 
 
-def _manager(opener: _Opener) -> CachingFileManager[Any]:
-    return CachingFileManager(opener, mode="r", lock=False)
-
-
 def _close(managers: Iterable[Any]) -> None:
     for manager in managers:
         manager.close()
-
-
-class _Held:
-    # Stands for the manager of a file that cannot be opened again.
-    def __init__(self, file: TensorFile) -> None:
-        self._file = file
-        self.close = file.close
-
-    @contextmanager
-    def acquire_context(self) -> Iterator[TensorFile]:
-        yield self._file
 
 
 def _leaves(tree: Any, name: str) -> Iterator[tuple[str, Any]]:
@@ -300,23 +221,8 @@ def _dimensions(found: _Found, dims: Any) -> dict[str, tuple[str, ...]]:
     return made
 
 
-def _encoding(array: _LazyTensor, dims: tuple[str, ...]) -> dict[str, Any]:
+def _encoding(array: LazyTensor, dims: tuple[str, ...]) -> dict[str, Any]:
     # A piece of a compressed tensor takes inflating all of it.
     if not array.compressed:
         return {}
     return {"preferred_chunks": dict(zip(dims, array.shape, strict=True))}
-
-
-def _select(array: NDArray[Any], key: tuple[Any, ...]) -> NDArray[Any]:
-    # Each axis by an integer, a slice or integers, on its own; a copy.
-    simple = tuple(slice(None) if isinstance(each, np.ndarray) else each for each in key)
-    view = array[simple]
-    kept = [each for each in key if isinstance(each, (slice, np.ndarray))]
-    for axis, each in enumerate(kept):
-        if isinstance(each, np.ndarray):
-            view = np.take(view, each, axis)
-    return np.array(view)
-
-
-def _describe(info: TensorInfo | None) -> str:
-    return "none" if info is None else f"{info.element.name} {info.shape} at {info.offset}"
