@@ -184,6 +184,7 @@ def test_replaced_between_reads(s3: S3Server) -> None:
     s3.put("changing.tsr", bytes(other))
     with pytest.raises(tsr.FormatError, match=r'version "\w+", expected version "\w+".*FILE-2'):
         file[2]
+    assert '"' in s3.asked[0].headers["if-match"]
     for new in (V1, TSR4 + bytes(7), b""):
         s3.put("changing.tsr", TSR4)
         file = tsr.open(url, storage_options=s3.options)

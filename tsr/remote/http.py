@@ -112,10 +112,11 @@ def _begin(response: Any, wanted: Wanted) -> tuple[int | None, int]:
     if told is None or wanted.range is None:
         raise _refused(wanted, f"its range is {headers.get('Content-Range', 'missing')!r}")
     first, end, size = told
-    if first != wanted.at or (wanted.stop is not None and end > wanted.stop):
-        raise _refused(wanted, f"it gives {headers['Content-Range']!r}, not {wanted.range!r}")
     wanted.begin(size, version)
-    if end != (wanted.stop if wanted.stop is not None else end) and end != (size or end):
+    goals = [goal for goal in (wanted.stop, size) if goal is not None]
+    # Where the size is not known it may end before the range does.
+    wrong_end = bool(goals) and (end > min(goals) or (size is not None and end < min(goals)))
+    if first != wanted.at or wrong_end:
         raise _refused(wanted, f"it gives {headers['Content-Range']!r}, not {wanted.range!r}")
     return end, 0
 
