@@ -284,7 +284,8 @@ def test_changed_while_cut(http: HttpServer) -> None:
 @pytest.mark.parametrize(
     "told",
     ["bytes 1-64/24064", "bytes 1-63/24064", "bytes 0-62/24064", "bytes 0-64/24064",
-     "bytes 9-3/24064", "0-63/24064", "bytes 0-63/10", "bytes */24064", "", "bytes 0-63/24064, 70-80/24064"],
+     "bytes 9-3/24064", "0-63/24064", "bytes 0-63/10", "bytes */24064", "",
+     "bytes 0-63/24064, 70-80/24064"],
 )  # fmt: skip
 def test_wrong_ranges(http: HttpServer, told: str) -> None:
     """A part that is not the one asked for is refused."""
