@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import subprocess
 import sys
 import zipfile
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 
 import tsr
+import tsr.remote
 from tests.remote_servers import s3_server
 from tsr.remote import (
     basename,
@@ -173,8 +175,12 @@ def test_scratch(memory: fsspec.AbstractFileSystem) -> None:
         assert Path(path).name == "x.tsr"
         assert Path(path).read_bytes() == V1
     assert not Path(path).parent.exists()
-    with pytest.raises(FileExistsError), uploaded("memory://d/x.tsr", overwrite=False):
-        pass
+    with (
+        pytest.raises(FileExistsError),
+        uploaded("memory://d/x.tsr", overwrite=False) as path,
+    ):
+        Path(path).write_bytes(b"other")
+    assert memory.cat_file("/d/x.tsr") == V1
     with pytest.raises(tsr.UnsupportedError), uploaded("zip://x.tsr::memory://a.zip"):
         pass
 
@@ -212,6 +218,18 @@ def test_nothing_is_left_open() -> None:
         done = subprocess.run(command, capture_output=True, check=True, text=True)
     assert done.stdout == "179700.0 179700.0\n"
     assert done.stderr == ""
+
+
+def test_names_lead_somewhere() -> None:
+    """Every name of the package is what it says, whichever of its modules came first."""
+    folder = Path(tsr.remote.__file__).parent
+    for module in sorted(folder.glob("[a-z]*.py")):
+        importlib.import_module(f"tsr.remote.{module.stem}")
+    assert tsr.remote.__all__ == sorted(tsr.remote.__all__)
+    for name in tsr.remote.__all__:
+        assert getattr(tsr.remote, name).__name__ == name
+    with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
+        _ = tsr.remote.nonsense
 
 
 def test_lazy() -> None:

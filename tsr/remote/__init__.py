@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from typing import Any
 
     from tsr.remote.failures import translated
-    from tsr.remote.filesystem import filesystem
     from tsr.remote.listing import Entry, exists, is_folder, list_objects
     from tsr.remote.object import RemoteObject
     from tsr.remote.scratch import downloaded, uploaded
+    from tsr.remote.storage import filesystem
     from tsr.remote.urls import basename, is_url, join, label, local_path, refuse_options
 
 __all__ = [
@@ -42,7 +42,7 @@ __all__ = [
 
 _MODULES = {
     "failures": ("translated",),
-    "filesystem": ("filesystem",),
+    "storage": ("filesystem",),
     "listing": ("Entry", "exists", "is_folder", "list_objects"),
     "object": ("RemoteObject",),
     "scratch": ("downloaded", "uploaded"),

@@ -9,9 +9,9 @@ import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tsr.remote.failures import translated
-from tsr.remote.filesystem import filesystem
 from tsr.remote.generic import version_in
 from tsr.remote.object import RemoteObject
+from tsr.remote.storage import filesystem
 from tsr.remote.urls import links, scheme_of
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from tsr.remote import generic, http, s3
 from tsr.remote.failures import PassingError, translated
-from tsr.remote.filesystem import filesystem
+from tsr.remote.storage import filesystem
 from tsr.remote.urls import label, links, scheme_of
 from tsr.remote.wanted import ChangedError, Wanted, version_changed
 from tsr.source import changed

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from tsr.errors import UnsupportedError
 from tsr.remote.failures import translated
-from tsr.remote.filesystem import filesystem
+from tsr.remote.storage import filesystem
 from tsr.remote.urls import label, links, scheme_of
 
 if TYPE_CHECKING:
