@@ -340,6 +340,13 @@ def test_no_http(http: HttpServer, answer: bytes) -> None:
     assert error.value.filename == http.url()
 
 
+def test_no_tls(http: HttpServer) -> None:
+    """A server that speaks no TLS is an OSError that says so, and none of its absence."""
+    with pytest.raises(OSError, match=r"SSL.*x\.tsr") as error:
+        tsr.load(http.url().replace("http:", "https:"))
+    assert not isinstance(error.value, ConnectionRefusedError)
+
+
 def test_slow(http: HttpServer) -> None:
     """A server that says nothing for longer than the options allow is a TimeoutError."""
     import aiohttp

@@ -306,6 +306,8 @@ def test_lists(s3: S3Server) -> None:
         found("/none")
     with pytest.raises(FileNotFoundError, match="s3://nobucket"):
         list(list_objects("s3://nobucket/*", s3.options))
+    with pytest.raises(tsr.UnsupportedError, match=r"s3://bucket/a\*\*: Invalid pattern"):
+        list(list_objects("s3://bucket/a**", s3.options))
 
 
 def test_lists_in_pages(s3: S3Server) -> None:

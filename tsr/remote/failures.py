@@ -33,6 +33,8 @@ _CODES = {
     "ConnectTimeoutError": errno.ETIMEDOUT,
     "ReadTimeoutError": errno.ETIMEDOUT,
     "TimeoutError": errno.ETIMEDOUT,
+    "ClientSSLError": errno.EIO,
+    "SSLError": errno.EIO,
     "ClientConnectorDNSError": errno.EHOSTUNREACH,
     "ClientConnectorError": errno.ECONNREFUSED,
     "EndpointConnectionError": errno.ECONNREFUSED,

@@ -8,11 +8,12 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from tsr.errors import UnsupportedError
 from tsr.remote.failures import translated
 from tsr.remote.generic import version_in
 from tsr.remote.object import RemoteObject
 from tsr.remote.storage import filesystem
-from tsr.remote.urls import links, scheme_of
+from tsr.remote.urls import label, links, scheme_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -54,11 +55,15 @@ def list_objects(url: str, storage_options: Mapping[str, Any] | None = None) -> 
     ------
     FileNotFoundError
         There is no such object or folder. A pattern that nothing matches lists nothing.
+    UnsupportedError
+        The pattern is none.
     OSError
         It cannot be listed.
     """
     fs, path = filesystem(url, storage_options)
     pattern = is_pattern(url)
+    if pattern:
+        _expression(url, path)
     if scheme_of(url) in _HTTP and not pattern and not is_folder(url):
         yield Entry(url, None, None)
     elif hasattr(fs, "_call_s3"):
@@ -152,10 +157,8 @@ def _list_s3(fs: Any, url: str, pattern: bool) -> Iterator[Entry]:
             return
     start, matches, flat = key.rstrip("/") + "/" if key else "", None, False
     if pattern:
-        from fsspec.utils import glob_translate
-
         start = re.split(r"[*?\[]", key, maxsplit=1)[0]
-        matches = re.compile(glob_translate(key)).match
+        matches = re.compile(_expression(url, key)).match
         flat = "/" not in key[len(start) :] and "**" not in key
     empty = True
     for told in _pages(fs, url, bucket, start, flat):
@@ -172,6 +175,18 @@ def _list_s3(fs: Any, url: str, pattern: bool) -> Iterator[Entry]:
                 return
         if info["type"] != "directory":
             yield Entry(url, info.get("size"), info.get("ETag"))
+
+
+def _expression(url: str, pattern: str) -> str:
+    # The regular expression of a pattern.
+    from fsspec.utils import glob_translate
+
+    try:
+        expression: str = glob_translate(pattern)
+        re.compile(expression)
+    except (ValueError, re.error) as error:
+        raise UnsupportedError(f"{label(url)}: {error}", given=pattern) from None
+    return expression
 
 
 def _pages(fs: Any, url: str, bucket: str, start: str, flat: bool) -> Iterator[Any]:
