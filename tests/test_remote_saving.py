@@ -46,7 +46,7 @@ def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
     assert os.listdir(folder) == []
 
 
-class Elsewhere(LocalFileSystem):  # type: ignore[misc]  # fsspec has no type hints
+class Elsewhere(LocalFileSystem):  # type: ignore[misc] # fsspec has no type hints
     """Storage in which a file is there before it is whole, and can be renamed."""
 
     protocol = "elsewhere"

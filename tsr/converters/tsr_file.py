@@ -139,12 +139,13 @@ class OpenFile:
         """Give verified elements: where they lie, or inflated into a file without a name."""
         if not self._file.compressed:
             return self._file[index]
+        contents = self._contents.loaded(index)
         with scratch_file(self._scratch) as file:
             checksum = 0
-            for chunk in self._contents.inflate(index):
+            for chunk in contents.inflate(index):
                 file.write(chunk)
                 checksum = crc32(chunk, checksum)
-            self._contents.check_crc(index, checksum)
+            contents.check_crc(index, checksum)
             file.flush()
             info = self._file.infos[index]
             return np.memmap(file, info.dtype, "r", shape=info.shape)
