@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import sys
 import warnings
-from contextlib import contextmanager
+from argparse import ArgumentTypeError
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from tsr.cli.arguments import add_json, add_lenient, command_parser
@@ -38,6 +40,10 @@ link to a folder is an error there. DST is what to write; an existing folder, or
 its end, is where to write. Where there are several SRC, DST is always a folder, in which those
 with several tensors get one each. Any of them may be a URL.
 
+--dask has the workers of a dask cluster convert a folder, of any size: at an address such as
+tcp://host:8786, or on this machine, with local. What was done is in DST/.tsr-convert.jsonl, and the
+same command again goes on where it was cut off, and does what has changed or failed.
+
 JSON: an object for each file or folder that was made, with source, destination and how many
 tensors it holds."""
 
@@ -49,7 +55,8 @@ _EXAMPLES = """\
   tsr convert --names model.json model.tsr model.npz
   tsr convert --cast float64=float32 --lossy x.npy x.tsr
   tsr convert --to npy 'runs/*.tsr' arrays/
-  tsr convert s3://bucket/x.npy s3://bucket/x.tsr"""
+  tsr convert s3://bucket/x.npy s3://bucket/x.tsr
+  tsr convert --dask local --to npy runs/ arrays/"""
 
 
 def parser() -> ArgumentParser:
@@ -92,6 +99,15 @@ def parser() -> ArgumentParser:
     made.add_argument(
         "--durable", action="store_true", help="have each file survive a loss of power"
     )
+    made.add_argument(
+        "--dask", metavar="ADDRESS",
+        help="have the workers of this cluster convert the folder SRC, or those of this machine: "
+        "local",
+    )  # fmt: skip
+    made.add_argument(
+        "--batch", type=_count, metavar="N",
+        help="files that a worker is given at once, with --dask (default: up to 500)",
+    )  # fmt: skip
     add_lenient(made)
     add_json(made, "a list of objects, one for each that was made,")
     return made
@@ -111,7 +127,12 @@ def run(options: Namespace) -> int:
         "durable": options.durable or None,
     }
     report = Report()
-    made = _conversions(options, arguments, report)
+    if options.dask is None:
+        if options.batch is not None:
+            parser().error("--batch: goes with --dask")
+        made = _conversions(options, arguments, report)
+    else:
+        made = _by_cluster(options, arguments, report)
     if options.json:
         print_json(
             {"source": one.source, "destination": one.destination, "tensors": one.tensors}
@@ -122,6 +143,16 @@ def run(options: Namespace) -> int:
         count = f" ({one.tensors} tensors)" if one.tensors != 1 else ""
         print(printable(f"{label(one.source)} -> {label(str(one.destination))}{count}"))
     return report.code
+
+
+def _count(text: str) -> int:
+    try:
+        number = int(text)
+    except ValueError:
+        number = 0
+    if number < 1:
+        raise ArgumentTypeError(f"got {text!r}, expected a number above 0")
+    return number
 
 
 def _cast(given: list[str]) -> str | dict[str, str] | None:
@@ -156,6 +187,36 @@ def _conversions(
                     yield one
                 else:
                     report.add(one.error, one.source)
+
+
+def _by_cluster(
+    options: Namespace, arguments: dict[str, Any], report: Report
+) -> Iterator[Conversion]:
+    # The same for a folder that the workers of a cluster convert; what was done stands at the end.
+    if len(options.sources) > 1 or arguments.pop("names") is not None:
+        parser().error("--dask: expected one SRC, a folder, and no --names")
+    from tsr.dask.conversion import PATIENCE, Summary, convert_folder
+
+    summary = Summary()
+    with report.blame(options.sources[0]):
+        with progress_bar() as progress:
+            results = convert_folder(
+                options.sources[0], options.destination, summary, client=options.dask,
+                files_per_task=options.batch, resume=True, patience=PATIENCE, progress=progress,
+                **arguments,
+            )  # fmt: skip
+            with closing(results):
+                for one in results:
+                    if one.error is None:
+                        yield one
+        # At the end, where many lines above do not hide them.
+        for one in summary.failed:
+            report.add(one.error or ConversionError("was not converted"), one.source)
+        if summary.warnings:
+            more = f" (and {summary.warnings - 1} more)" if summary.warnings > 1 else ""
+            say(Warning(summary.warning + more))
+        counts = f"{summary.converted} converted, {summary.skipped} done before"
+        print(f"tsr: {counts}, {len(summary.failed)} failed", file=sys.stderr)
 
 
 @contextmanager

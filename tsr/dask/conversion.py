@@ -22,7 +22,7 @@ from tsr.dask.work import Work, find_names
 from tsr.errors import ConversionError, ConversionWarning, UnsupportedError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Generator, Iterator, Mapping
     from typing import TypeAlias
 
     from numpy.typing import DTypeLike
@@ -166,7 +166,7 @@ def convert_folder(
     durable: bool | None,
     progress: Progress | None,
     **wanted: Any,
-) -> Iterator[Conversion]:
+) -> Generator[Conversion, None, None]:
     """Convert as `convert`, and give what becomes of each file when that is known.
 
     Parameters
