@@ -14,6 +14,7 @@ import dask
 import dask.array as da
 import numpy as np
 import pytest
+from dask.base import optimize
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -187,7 +188,7 @@ def test_a_task_reads_many_files(tmp_path: Path) -> None:
 def test_blocks_fuse(seven: list[str]) -> None:
     """What follows goes into the tasks that read."""
     x = tsr.dask.from_files(seven, files_per_task=3) + 1
-    (optimized,) = dask.optimize(x)
+    (optimized,) = optimize(x)
     assert len(optimized.dask) == 3
 
 
@@ -210,7 +211,8 @@ def test_options(seven: list[str], options: Any, match: str) -> None:
 
 def test_no_sources(tmp_path: Path) -> None:
     """Nothing found is an error, and so is what is no path."""
-    for sources in (tmp_path, str(tmp_path / "*.tsr"), []):
+    nothing: list[Any] = [tmp_path, str(tmp_path / "*.tsr"), []]
+    for sources in nothing:
         with pytest.raises(FileNotFoundError):
             tsr.dask.from_files(sources)
     for wrong in (3, [3]):
@@ -221,7 +223,8 @@ def test_no_sources(tmp_path: Path) -> None:
 def test_names_of_files(tmp_path: Path) -> None:
     """Numbers have as many digits as the last one, in a folder or in place of a star."""
     x = da.zeros((11, 2), dtype=np.int8, chunks=4)
-    assert tsr.dask.to_files(x, tmp_path / "a")[::10] == [
+    paths: Any = tsr.dask.to_files(x, tmp_path / "a")
+    assert paths[::10] == [
         str(tmp_path / "a/00.tsr"), str(tmp_path / "a/10.tsr"),
     ]  # fmt: skip
     assert tsr.dask.to_files(x, tmp_path / "b/t-*.bin", mode="concatenate") == [
@@ -257,7 +260,7 @@ def test_what_has_no_encoding(tmp_path: Path) -> None:
     with pytest.raises(tsr.UnsupportedError, match="unknown lengths"):
         tsr.dask.to_files(x[x > 0], tmp_path)
     with pytest.raises(tsr.UnsupportedError, match=r"expected a dask\.array\.Array"):
-        tsr.dask.to_files(np.zeros(3), tmp_path)
+        tsr.dask.to_files(np.zeros(3), tmp_path)  # type: ignore[arg-type] # that is the test
     with pytest.raises(tsr.UnsupportedError, match="expected a folder"):
         tsr.dask.to_files(x, tmp_path / "x.tsr", cast="float32")
     assert os.listdir(tmp_path) == []
