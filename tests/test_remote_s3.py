@@ -15,6 +15,7 @@ import pytest
 
 import tsr
 from tests.remote_servers import Asked, HttpServer, Reply, S3Server, http_server, part, s3_server
+from tsr.contents import open_contents
 from tsr.remote import RemoteObject, exists, filesystem, is_folder, list_objects
 from tsr.validation import check_source
 
@@ -95,6 +96,21 @@ def test_one_tensor_of_many(s3: S3Server, data: bytes) -> None:
         assert file[0].flags.writeable
     with pytest.raises(tsr.UnsupportedError, match="holds 3 tensors"):
         tsr.load(url, storage_options=s3.options)
+
+
+def test_parts_of_many(s3: S3Server) -> None:
+    """What readers of other formats use of a file fetches what it needs."""
+    contents = open_contents(s3.put("many.tsr", ZLIB), True, storage_options=s3.options)
+    assert b"".join(contents.inflate(1)) == ARRAYS[1].tobytes()
+    contents.check_payload(2)
+    assert len(s3.made()) == 4
+    broken = bytearray(TSR4)
+    broken[tsr.open(TSR4).infos[1].offset - 1] = 1
+    contents = open_contents(s3.put("many.tsr", bytes(broken)), True, storage_options=s3.options)
+    contents.check_padding(-1)
+    contents.check_padding(1)
+    with pytest.raises(tsr.FormatError, match="T4-PADDING-1"):
+        contents.check_padding(0)
 
 
 def test_whole_of_many(s3: S3Server) -> None:

@@ -22,6 +22,8 @@ from tsr.layout import (
 from tsr.source import changed
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from tsr.contents import Layout
     from tsr.remote.object import RemoteObject
 
@@ -68,6 +70,21 @@ class RemoteContents(Contents):
             # FILE-2
             raise changed(self.path, found, stop)
         return Contents(data, self.path, self._strict, self.layout, start)
+
+    def check_payload(self, index: int, advance: Callable[[int], None] | None = None) -> None:
+        """Fetch a payload and check it."""
+        self.loaded(index).check_payload(index, advance)
+
+    def check_padding(self, index: int) -> None:
+        """Check the padding behind the directory, or fetch that behind a payload."""
+        if index < 0:
+            super().check_padding(index)
+        else:
+            self.loaded(index).check_padding(index)
+
+    def inflate(self, index: int) -> Iterator[bytes]:
+        """Fetch a payload and inflate it, piece by piece."""
+        return self.loaded(index).inflate(index)
 
 
 def open_remote(remote: RemoteObject, strict: bool) -> RemoteContents:
