@@ -232,3 +232,14 @@ def test_file_url(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "x.tsr").write_bytes(DATA)
     assert main(["info", "--json", f"file://{tmp_path}"]) == 0
     assert paths(capsys.readouterr().out) == [str(tmp_path / "x.tsr")]
+    assert main(["convert", f"file://{tmp_path}/x.tsr", f"file://{tmp_path}/x.npy"]) == 0
+    assert capsys.readouterr().out == f"{tmp_path}/x.tsr -> {tmp_path}/x.npy\n"
+
+
+def test_repair_writes_local_files(tmp_path: Path, memory: Any) -> None:
+    """What is behind a URL can be mended into a local file, by the function."""
+    memory.pipe("/runs/long.tsr", DATA + b"x")
+    assert len(tsr.repair("memory://runs/long.tsr", tmp_path / "x.tsr").changes) == 1
+    assert (tmp_path / "x.tsr").read_bytes() == DATA
+    with pytest.raises(tsr.UnsupportedError, match=r"got memory://runs/x\.tsr, expected a path"):
+        tsr.repair("memory://runs/long.tsr", "memory://runs/x.tsr")

@@ -178,7 +178,7 @@ def test_names(model: str, tmp_path: Path, memory: Any) -> None:
 def test_names_that_cannot_be_written(model: str, tmp_path: Path, memory: Any) -> None:
     """Where the names find no place, no tensors are left either; where they exist, none begin."""
     (tmp_path / "file").write_bytes(b"")
-    with pytest.raises(NotADirectoryError):
+    with pytest.raises(FileExistsError, match="File exists"):
         tsr.convert(model, "memory://d/m.tsr", to="tsr4", names=tmp_path / "file" / "m.json")
     assert memory.find("memory://d") == []
     memory.pipe("/d/m.json", b"old")

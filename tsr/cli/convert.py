@@ -16,7 +16,7 @@ from tsr.cli.progress import progress_bar
 from tsr.cli.report import Report, say
 from tsr.errors import ConversionError, ConversionWarning, TSRError, UnsupportedError
 from tsr.remote import urls
-from tsr.remote.urls import is_url, join
+from tsr.remote.urls import is_url, join, local_path
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -234,7 +234,7 @@ def _told_warnings() -> Iterator[None]:
 def _pairs(options: Namespace, report: Report) -> Iterator[tuple[str, str]]:
     # Each source and its destination.
     sources = [path for argument in options.sources for path in matches(argument, report)]
-    if len(options.sources) == 1 and sources == options.sources:
+    if len(options.sources) == 1 and sources == [_local(options.sources[0])]:
         yield sources[0], options.destination
         return
     if options.names is not None:
@@ -249,6 +249,12 @@ def _pairs(options: Namespace, report: Report) -> Iterator[tuple[str, str]]:
         else:
             message = f"would be written to the same place as {label(writer)}"
             report.add(ConversionError(message, path=label(source)))
+
+
+def _local(argument: str) -> str:
+    # A URL of file:// is the path in it.
+    local = local_path(argument) if is_url(argument) else None
+    return argument if local is None else local
 
 
 def _check_folder(path: str) -> None:

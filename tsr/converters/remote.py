@@ -8,7 +8,7 @@ it belongs: a file appears whole or not at all, a folder of ``.tsr`` files gets 
 from __future__ import annotations
 
 import os
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -273,11 +273,11 @@ def _convert_batch(asked: Request, progress: Progress | None) -> list[Conversion
 
     results = [Conversion(path, None, 0, error) for path, error in errors.items()]
     given = [(job, is_tensors) for job, (_, _, is_tensors) in zip(jobs, found, strict=True)]
-    made = in_order(work, given, min(_WORKERS, len(given)))
-    for done, job in enumerate(jobs):
-        if progress is not None:
-            progress(done, len(jobs), label(job.source))
-        results.append(next(made))
+    with closing(in_order(work, given, min(_WORKERS, len(given)))) as made:
+        for done, job in enumerate(jobs):
+            if progress is not None:
+                progress(done, len(jobs), label(job.source))
+            results.append(next(made))
     if progress is not None:
         progress(len(jobs), len(jobs), "")
     return results

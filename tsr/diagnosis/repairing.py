@@ -11,13 +11,14 @@ cannot be read or written.
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from tsr.atomic import MODE, AtomicFile, check_free, mode_of
 from tsr.contents import read_all
 from tsr.diagnosis.anatomy import format_of
 from tsr.diagnosis.mending import Change, Editor, mend_contents, mend_head
 from tsr.errors import FormatError, UnsupportedError
+from tsr.remote.urls import is_url, label
 from tsr.source import is_path
 from tsr.streams import CHUNK, check_binary, is_stream, plain_descriptor, read_upto, stream_name
 
@@ -123,6 +124,11 @@ def free_path(destination: str | os.PathLike[str], overwrite: bool) -> str:
             f"destination: got {type(destination).__name__}, expected a path", given=destination
         )
     target = os.fsdecode(destination)
+    if is_url(target):
+        raise UnsupportedError(
+            f"destination: got {label(target)}, expected a path: the mended file is a local one",
+            given=target,
+        )
     check_free(target, overwrite)
     return target
 
@@ -130,7 +136,8 @@ def free_path(destination: str | os.PathLike[str], overwrite: bool) -> str:
 def write(target: str, data: memoryview, changes: list[Change], source: Source) -> None:
     """Write a file with its changes made, in one step; a new one is no more open than `source`."""
     size = len(data) + sum(len(change.after) - change.size for change in changes)
-    mode = mode_of(os.fsdecode(source)) if is_path(source) else MODE
+    has_mode = is_path(source) and not is_url(source)
+    mode = mode_of(os.fsdecode(cast("str", source))) if has_mode else MODE
     with AtomicFile(target, size=size, mode=mode) as file:
         for piece in changed(data, changes):
             file.write(piece)
