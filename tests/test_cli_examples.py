@@ -31,6 +31,7 @@ LEFT_OUT = {
     "curl -s https://example.org/x.tsr | tsr validate --lenient -": "needs a network",
     "tsr info s3://bucket/runs/": "needs a bucket",
     "tsr convert s3://bucket/x.npy s3://bucket/x.tsr": "needs a bucket",
+    "tsr convert --dask tcp://head:8786 --to npy /data/runs /data/arrays": "needs a cluster",
 }
 
 # What is to be made must not be there.

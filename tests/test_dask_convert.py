@@ -32,7 +32,7 @@ def cluster() -> Iterator[Client]:
     with (
         dask.config.set({"distributed.scheduler.allowed-failures": 1}),
         LocalCluster(
-            n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None,
+            n_workers=2, threads_per_worker=1, processes=True, dashboard_address="127.0.0.1:0",
             silence_logs=50,
         ) as made,
         Client(made, set_as_default=False) as client,
@@ -187,7 +187,7 @@ def test_interrupted(cluster: Client, few: Path, tmp_path: Path) -> None:
 def test_no_workers(few: Path, tmp_path: Path) -> None:
     """All workers gone is an error that says how to go on."""
     with (
-        LocalCluster(n_workers=0, processes=False, dashboard_address=None) as empty,
+        LocalCluster(n_workers=0, processes=False, dashboard_address="127.0.0.1:0") as empty,
         Client(empty, set_as_default=False) as client,
     ):
         with pytest.raises(ConnectionError, match=r"no worker for 0\.5 seconds; the same command"):
@@ -235,6 +235,9 @@ def test_paths(cluster: Client, few: Path, tmp_path: Path) -> None:
         tsr.dask.convert(few, few, client=cluster)
     with pytest.raises(tsr.UnsupportedError, match="expected two folders"):
         tsr.dask.convert(few / "1.npy", tmp_path / "x.tsr", client=cluster)
+    for url in ("memory://dst/", "s3://bucket/dst"):
+        with pytest.raises(tsr.UnsupportedError, match=f"got {url}, expected a folder"):
+            tsr.dask.convert(few, url, client=cluster)
     (few / "1.pt").touch()
     with pytest.raises(tsr.ConversionError, match="would be written from this and from"):
         tsr.dask.convert(few, tmp_path / "dst", client=cluster)

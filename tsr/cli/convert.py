@@ -56,7 +56,7 @@ _EXAMPLES = """\
   tsr convert --cast float64=float32 --lossy x.npy x.tsr
   tsr convert --to npy 'runs/*.tsr' arrays/
   tsr convert s3://bucket/x.npy s3://bucket/x.tsr
-  tsr convert --dask local --to npy runs/ arrays/"""
+  tsr convert --dask tcp://head:8786 --to npy /data/runs /data/arrays"""
 
 
 def parser() -> ArgumentParser:

@@ -128,7 +128,7 @@ def _made(distributed: Any, address: str) -> Iterator[Any]:
     with (
         distributed.LocalCluster(
             n_workers=cpus or 1, threads_per_worker=1, processes=True, memory_limit=0,
-            dashboard_address=None,
+            dashboard_address="127.0.0.1:0",
         ) as cluster,
         distributed.Client(cluster, set_as_default=False) as client,
     ):  # fmt: skip
@@ -141,6 +141,7 @@ def _windowed(
     # The results, or what came of workers that died.
     ready: SimpleQueue[Any] = SimpleQueue()
     working: dict[str, tuple[Any, Any]] = {}
+    looked, ahead = monotonic() - _LOOK, width or 1
 
     def collect() -> tuple[Any, Any]:
         future = _wait(client, ready, patience)
@@ -152,7 +153,9 @@ def _windowed(
             future = client.submit(function, batch.packed, pure=False)
             working[future.key] = batch, future
             future.add_done_callback(ready.put)
-            while len(working) >= (width or max(1, _AHEAD * _threads(client))):
+            if width is None and monotonic() - looked >= _LOOK:  # a cluster may grow and shrink
+                looked, ahead = monotonic(), max(1, _AHEAD * _threads(client))
+            while len(working) >= ahead:
                 yield collect()
         while working:
             yield collect()

@@ -18,8 +18,10 @@ from tsr.converters.conversion import Conversion, make_options
 from tsr.dask.batches import Recipe, convert_batch
 from tsr.dask.cluster import completed, connected
 from tsr.dask.journal import Journal
+from tsr.dask.sources import is_url
 from tsr.dask.work import Work, find_names
 from tsr.errors import ConversionError, ConversionWarning, UnsupportedError
+from tsr.remote.urls import label
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Mapping
@@ -90,7 +92,7 @@ def convert(
     Parameters
     ----------
     src, dst : path
-        Folders, which the workers see under the same paths.
+        Folders, no URLs, which the workers see under the same paths.
     client : distributed.Client or str, optional
         A client; the address of a scheduler, ``tcp://host:8786``; or ``"local"`` for processes on
         this machine, one a CPU, for as long as it takes. By default the current client.
@@ -182,6 +184,11 @@ def convert_folder(
     # Whether something may be replaced is decided here; a worker may meet what another one that
     # was killed had made before.
     to, options = make_options(**wanted, overwrite=True, durable=durable)
+    for path in (source, destination):
+        if is_url(path):
+            raise UnsupportedError(
+                f"got {label(path)}, expected a folder that the workers see: the journal lies there"
+            )
     if not plan.is_batch(source, destination):
         raise UnsupportedError(
             f"got {source!r} and {destination!r}, expected two folders: a cluster converts each "
