@@ -16,6 +16,7 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 
+import dask.array
 import numpy as np
 import pytest
 import torch
@@ -24,8 +25,10 @@ from numpy.typing import NDArray
 import session
 import tsr
 import tsr.converters
+import tsr.dask
 import tsr.testing
 import tsr.torch
+import tsr.xarray
 from spec.conformance import kaitai
 from tests.documents import ROOT, Block, blocks, check_console, check_python, link_clone
 from tsr.cli import dispatch
@@ -173,8 +176,8 @@ def documented() -> list[str]:
 
 def test_every_public_name_has_its_place() -> None:
     """The reference has all that is public, once; what else it has is what these give out."""
-    public = {f"tsr.{name}" for name in tsr.__all__ if name != "torch"}
-    for module in (session, tsr.testing, tsr.torch, tsr.converters):
+    public = {f"tsr.{name}" for name in tsr.__all__ if name not in ("dask", "torch")}
+    for module in (session, tsr.testing, tsr.torch, tsr.dask, tsr.xarray, tsr.converters):
         public |= {f"{module.__name__}.{name}" for name in module.__all__}
     public.remove("tsr.converters.convert")  # it is tsr.convert
     names = documented()
@@ -194,6 +197,7 @@ def test_examples_of_the_reference(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     tensor = np.arange(4, dtype=np.float32).reshape(2, 2)
     names = {"np": np, "tsr": tsr, "PythonSession": session.PythonSession}
     names |= dict.fromkeys(("a", "b", "weight", "bias"), tensor) | {"layers": [tensor]}
+    names["x"] = dask.array.from_array(tensor)  # type: ignore[no-untyped-call]
     finder, checker = doctest.DocTestFinder(recurse=False), doctest.OutputChecker()
     ran = 0
     for name in documented():
@@ -217,6 +221,11 @@ def prepare_files(name: str, tensor: NDArray[Any]) -> None:
     """Make the files that the examples of a function speak of."""
     if name == "tsr.open":
         tsr.save("model.tsr", [tensor], format="tsr4")
+    for folder in {"tsr.dask.from_files": ("images", "parts"), "tsr.scanning.Table": ("runs",)}.get(
+        name, ()
+    ):
+        os.mkdir(folder)
+        tsr.save(f"{folder}/x.tsr", tensor)
     if name not in ("tsr.convert", "tsr.compare"):
         return
     os.mkdir("arrays")
