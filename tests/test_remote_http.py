@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import pickle
+import re
 import time
 import traceback
 from collections.abc import Callable, Iterator
@@ -178,6 +180,7 @@ def test_unknown_size_in_ranges(http: HttpServer) -> None:
         (404, FileNotFoundError),
         (410, FileNotFoundError),
         (400, OSError),
+        (412, OSError),
         (418, OSError),
         (501, OSError),
         (204, OSError),
@@ -189,7 +192,8 @@ def test_statuses(http: HttpServer, status: int, kind: type[OSError]) -> None:
     with pytest.raises(kind) as error:
         tsr.load(http.url("a%20b.tsr?sig=secret"))
     assert error.value.filename == http.url("a%20b.tsr")
-    assert "secret" not in str(error.value)
+    assert re.fullmatch(rf"(?:[A-Z][a-z ]+: )?the server answered {status} [A-Z][A-Za-z' ]+",
+                        str(error.value.strerror))  # fmt: skip
     assert len(http.made()) == 1
     copy = pickle.loads(pickle.dumps(error.value))
     assert (type(copy), copy.args, str(copy)) == (kind, error.value.args, str(error.value))
@@ -325,8 +329,16 @@ def test_redirects(http: HttpServer) -> None:
     with pytest.raises(OSError, match=r"from one address to the next.*x\.tsr'"):
         tsr.read_header(http.url("x.tsr?a=secret"))
     http.answer = in_turn(Reply(302, headers={"Location": "file:///etc/passwd"}))
-    with pytest.raises(OSError, match=r"x\.tsr"):
+    with pytest.raises(OSError, match=r"to what is no address of a web server.*x\.tsr"):
         tsr.read_header(http.url())
+
+
+@pytest.mark.parametrize("url", ["http://", "http:///x", "http://h:99999/x", "http://h:y/x"])
+def test_no_address(url: str) -> None:
+    """What can be no web server's address is said to be none."""
+    with pytest.raises(OSError, match="this is no address of a web server") as error:
+        tsr.load(url)
+    assert error.value.errno == errno.EINVAL
 
 
 @pytest.mark.parametrize(
@@ -407,13 +419,19 @@ def test_secrets(http: HttpServer) -> None:
     tsr.read_header(url)
     assert http.asked[0].headers["authorization"].startswith("Basic ")
     assert http.asked[0].path == "/x.tsr?sig=secret"
-    for reply in (Reply(404), Reply(500), None, Reply(206, b"x"), Reply(200, b"x" * 64)):
+    round_and_round = Reply(302, headers={"Location": url})
+    no_http = Reply(0, b"secret\r\n\r\n")
+    bodies = Reply(206, b"x"), Reply(200, b"x" * 64), Reply(200, V1, cut=40)
+    for reply in (Reply(404), Reply(500), None, round_and_round, no_http, *bodies):
         http.answer = in_turn(reply)
         with pytest.raises((OSError, tsr.FormatError)) as error:
             tsr.read_header(url)
         shown = "".join(traceback.format_exception(error.value))
         assert "secret" not in shown.replace("test_secrets", "")
         assert http.url() in str(error.value)
+        # Some programs show what an error came from, whether it is suppressed or not.
+        assert error.value.__context__ is None
+        assert error.value.__cause__ is None
 
 
 def test_object(http: HttpServer) -> None:

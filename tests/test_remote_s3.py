@@ -419,6 +419,7 @@ def test_refusals(
         shown = "".join(traceback.format_exception(error.value))
         assert "botocore" not in shown
         assert "s3fs" not in shown
+        assert error.value.__context__ is None
         assert type(pickle.loads(pickle.dumps(error.value))) is type(error.value)
     assert len(bad.made()) == 4
 

@@ -189,6 +189,8 @@ def test_missing_packages() -> None:
     """A package that is not there is named with its extra, a scheme that is none as such."""
     with pytest.raises(tsr.UnsupportedError, match="Protocol not known: nonsense"):
         tsr.load("nonsense://x")
+    with pytest.raises(tsr.UnsupportedError, match="Protocol not known: nonsense"):
+        tsr.load("zip://x::nonsense://y")
     script = (
         "import sys; sys.modules[{0!r}] = None\n"
         "import tsr\n"
@@ -200,10 +202,31 @@ def test_missing_packages() -> None:
         ("s3fs", "s3://b/x", "s3"),
         ("gcsfs", "gs://b/x", "gcs"),
         ("aiohttp", "http://h/x", "remote"),
+        ("gcsfs", "zip://x::gs://b/a.zip", "gcs"),
     ):
         command = [sys.executable, "-c", script.format(package, url)]
         done = subprocess.run(command, capture_output=True, check=True, text=True)
         assert f"needs {package}: pip install 'tsr-codec[{extra}]'" in done.stdout
+
+
+def test_file_systems_that_connect_at_once() -> None:
+    """What a file system raises as it is made is an error of the system's kind, listing too."""
+
+    def connect(*_: object, **__: object) -> None:
+        raise EOFError("nobody listens at connecting://user:secret@h")
+
+    kind = type("Connecting", (fsspec.AbstractFileSystem,), {"__init__": connect})
+    fsspec.register_implementation("connecting", kind, clobber=True)
+    for function in (tsr.load, lambda url: list(list_objects(url)), tsr.remote.exists):
+        with pytest.raises(OSError, match="nobody listens at connecting://h") as error:
+            function("connecting://user:secret@h/x.tsr")
+        assert error.value.filename == "connecting://h/x.tsr"
+
+
+def test_options_that_are_none() -> None:
+    """Options that are no mapping are refused as such."""
+    with pytest.raises(tsr.UnsupportedError, match="storage_options: got str, expected a mapping"):
+        tsr.load("memory://x", storage_options="anon")  # type: ignore[arg-type] # on purpose
 
 
 def test_nothing_is_left_open() -> None:

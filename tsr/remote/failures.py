@@ -86,11 +86,20 @@ def translated(url: str) -> Iterator[None]:
         raise
     except Exception as error:
         fault = os_error(error, label(url))
-    raise fault from None
+    try:
+        raise fault from None
+    finally:
+        # Else it would hold the other, which a debugger or a service that collects errors shows.
+        fault.__context__ = None
 
 
 def os_error(error: Exception, name: str) -> OSError:
-    """Make an `OSError` that says what another error does, about what is called `name`."""
+    """Make an `OSError` that says what another error does, about what is called `name`.
+
+    One that names it already, as those do that are made here, is given back as it is.
+    """
+    if isinstance(error, OSError) and error.filename == name:
+        return error
     status = getattr(error, "status", None)
     if isinstance(status, int) and status >= 400:
         return status_error(status, name)

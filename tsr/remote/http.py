@@ -35,7 +35,6 @@ _ESCAPED = re.compile(r"(?:[A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=-]|%[0-9A-Fa-f]{2})*
 async def fetch(fs: Any, url: str, wanted: Wanted) -> None:
     """Ask an `HTTPFileSystem` for what is missing of a range."""
     import aiohttp
-    import yarl
 
     options = dict(fs.kwargs)
     headers = {**options.pop("headers", {}), **_headers(wanted)}
@@ -44,13 +43,17 @@ async def fetch(fs: Any, url: str, wanted: Wanted) -> None:
             total=None, sock_connect=_CONNECT_SECONDS, sock_read=_READ_SECONDS
         )
         options.setdefault("timeout", patience)
-    address = yarl.URL(url, encoded=True) if _ESCAPED.fullmatch(url) else fs.encode_url(url)
+    address = _address(fs, url, wanted)
     session = await fs.set_session()
     try:
         async with session.get(address, headers=headers, **options) as response:
             await _receive(response, wanted)
     except aiohttp.TooManyRedirects:
         raise _refused(wanted, "it leads from one address to the next") from None
+    except aiohttp.RedirectClientError:
+        raise _refused(wanted, "it leads to what is no address of a web server") from None
+    except aiohttp.InvalidURL:
+        raise _no_address(wanted) from None
     except aiohttp.ClientResponseError:
         raise _refused(wanted, "it is no answer of HTTP") from None
     except (aiohttp.ClientPayloadError, aiohttp.ClientConnectionError) as error:
@@ -58,6 +61,17 @@ async def fetch(fs: Any, url: str, wanted: Wanted) -> None:
         if isinstance(error, (aiohttp.ClientConnectorError, TimeoutError)):
             raise fault from None  # nobody is there
         raise PassingError(fault) from None
+
+
+def _address(fs: Any, url: str, wanted: Wanted) -> Any:
+    import yarl
+
+    try:
+        address = yarl.URL(url, encoded=True) if _ESCAPED.fullmatch(url) else fs.encode_url(url)
+        _ = address.port  # which is not looked at before
+    except ValueError:
+        raise _no_address(wanted) from None
+    return address
 
 
 def _headers(wanted: Wanted) -> dict[str, str]:
@@ -93,7 +107,7 @@ async def _receive(response: Any, wanted: Wanted) -> None:
 def _begin(response: Any, wanted: Wanted) -> tuple[int | None, int]:
     # Where what the answer gives ends in the object, and how many bytes of it to drop.
     status, headers = response.status, response.headers
-    if status == 412:
+    if status == 412 and wanted.version is not None:
         raise ChangedError
     if status == 416:
         return _beyond(headers, wanted), 0
@@ -145,6 +159,10 @@ def _beyond(headers: Any, wanted: Wanted) -> int:
     wanted.begin(size, headers.get("ETag") or headers.get("Last-Modified"))
     wanted.check()
     return wanted.at
+
+
+def _no_address(wanted: Wanted) -> OSError:
+    return OSError(errno.EINVAL, "this is no address of a web server", wanted.name)
 
 
 def _refused(wanted: Wanted, why: str) -> OSError:

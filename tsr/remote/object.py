@@ -101,12 +101,11 @@ class RemoteObject:
             return bytearray()
         wanted = self._wanted(start, stop, check)
         for wait in (*_WAITS, None):
-            try:
-                self._request(wanted)
+            failure = self._try(wanted)
+            if failure is None:
                 break
-            except PassingError as failure:
-                if wait is None:
-                    raise failure.error from None
+            if wait is None:
+                raise failure
             time.sleep(wait)
             wanted.retry(pinned=wanted.version is not None and wanted.version.startswith('"'))
         self.size = wanted.size if self.size is None else self.size
@@ -119,6 +118,14 @@ class RemoteObject:
 
     def _wanted(self, start: int, stop: int | None, check: Check | None = None) -> Wanted:
         return Wanted(self.label, start, stop, size=self.size, version=self.version, check=check)
+
+    def _try(self, wanted: Wanted) -> OSError | None:
+        # Make a request, and give the error if it may be gone at the next try.
+        try:
+            self._request(wanted)
+        except PassingError as failure:
+            return failure.error
+        return None
 
     def _request(self, wanted: Wanted) -> None:
         with translated(self.url):

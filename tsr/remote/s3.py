@@ -80,7 +80,7 @@ def _nothing_there(error: OSError, wanted: Wanted) -> bool:
     # Whether a request failed because the object ends before the range.
     response = getattr(error.__cause__, "response", None) or {}
     status = response.get("ResponseMetadata", {}).get("HTTPStatusCode")
-    if status == 412:
+    if status == 412 and wanted.version is not None:
         raise ChangedError from None
     if status != 416:
         return False

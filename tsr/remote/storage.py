@@ -6,15 +6,13 @@ that nothing handles.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any
 
 from tsr.errors import MissingExtraError, UnsupportedError
 from tsr.extras import require
 from tsr.remote.failures import translated
 from tsr.remote.urls import label, links, scheme_of
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 __all__ = ["filesystem", "translated"]
 
@@ -43,21 +41,33 @@ def filesystem(url: str, storage_options: Mapping[str, Any] | None = None) -> tu
         What that file system calls the object.
     """
     fsspec = require("fsspec", "remote", "a URL")
+    if not isinstance(storage_options or {}, Mapping):
+        kind = type(storage_options).__name__
+        raise UnsupportedError(f"storage_options: got {kind}, expected a mapping", given=kind)
     options = _copied(storage_options or {})  # in which some packages change what they find
+    # The last link may be a path, and one of a cache is its name alone.
+    kinds = [_kind_of(link, url) for link in links(url) if "://" in link]
     scheme = scheme_of(url)
-    try:
+    with translated(url):  # some connect at once, and of an archive the list is read
         if len(links(url)) > 1:
-            with translated(url):  # an archive is opened here
-                found: tuple[Any, str] = fsspec.url_to_fs(url, **options)
+            found: tuple[Any, str] = fsspec.url_to_fs(url, **options)
             return found
-        kind = fsspec.get_filesystem_class(scheme)
         if scheme in _PACKAGES:
             # What another wrote a moment ago is there.
             options.setdefault("use_listings_cache", False)
         if scheme in ("s3", "s3a"):
             _widen(options, fsspec.config.conf)
-        options = {**kind._get_kwargs_from_urls(url), **options}
-        return fsspec.filesystem(scheme, **options), kind._strip_protocol(url)
+        options = {**kinds[0]._get_kwargs_from_urls(url), **options}
+        return fsspec.filesystem(scheme, **options), kinds[0]._strip_protocol(url)
+
+
+def _kind_of(link: str, url: str) -> Any:
+    # The class of file systems for one link of a URL.
+    from fsspec import get_filesystem_class
+
+    scheme = link.partition("://")[0].lower()
+    try:
+        return get_filesystem_class(scheme)
     except ImportError as error:
         if scheme in _PACKAGES:
             package, extra = _PACKAGES[scheme]
