@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import _thread
+import asyncio
 import errno
 import pickle
 import re
+import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import fsspec.asyn
 import numpy as np
 import pytest
 
@@ -432,6 +436,26 @@ def test_secrets(http: HttpServer) -> None:
         # Some programs show what an error came from, whether it is suppressed or not.
         assert error.value.__context__ is None
         assert error.value.__cause__ is None
+
+
+def test_interrupted(http: HttpServer) -> None:
+    """Ctrl-C ends a transfer, and not only the waiting for it."""
+
+    def interrupt(_: Asked) -> Reply:
+        threading.Timer(0.1, _thread.interrupt_main).start()
+        return Reply(200, V1, delay=20)
+
+    async def others() -> int:
+        return len(asyncio.all_tasks()) - 1
+
+    http.answer = interrupt
+    with pytest.raises(KeyboardInterrupt):
+        tsr.load(http.url())
+    loop = fsspec.asyn.get_loop()
+    deadline = time.monotonic() + 5
+    while fsspec.asyn.sync(loop, others) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert fsspec.asyn.sync(loop, others) == 0
 
 
 def test_object(http: HttpServer) -> None:

@@ -6,9 +6,10 @@ two reads.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from tsr.remote import generic, http, s3
 from tsr.remote.failures import PassingError, translated
@@ -161,10 +162,21 @@ class RemoteObject:
 
 
 def _run(fs: Any, function: Any, *args: Any) -> None:
-    # On the loop of fsspec, whatever thread this is.
+    # On the loop of fsspec, whatever thread this is. Ctrl-C ends the waiting, and the transfer.
     from fsspec.asyn import sync
 
-    sync(fs.loop, function, fs, *args)
+    transfers: list[asyncio.Task[Any]] = []
+
+    async def transfer() -> None:
+        transfers.append(cast("asyncio.Task[Any]", asyncio.current_task()))
+        await function(fs, *args)
+
+    try:
+        sync(fs.loop, transfer)
+    except BaseException:
+        for task in transfers:
+            fs.loop.call_soon_threadsafe(task.cancel)
+        raise
 
 
 def _restore(
