@@ -66,7 +66,19 @@ def test_labels(text: str, shown: str, name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "other", ["x.tsr", "C:\\x.tsr", "1a://x", "a b://x", "://x", "/a://b", "ü://x", b"s3://b", None]
+    "other",
+    [
+        "x.tsr",
+        "C:\\x.tsr",
+        "C://x.tsr",
+        "1a://x",
+        "a b://x",
+        "://x",
+        "/a://b",
+        "ü://x",
+        b"s3://b",
+        None,
+    ],
 )
 def test_no_urls(other: object) -> None:
     """A path is no URL, whatever is in it."""
@@ -94,6 +106,43 @@ def test_local_files(tmp_path: Path) -> None:
     assert tsr.open(url).path == str(path)
     assert tsr.read_header(url).shape == (1 << 18,)
     assert tsr.validate(url) == []
+    mapped = tsr.open_memmap(url)
+    assert (mapped.filename, mapped[3]) == (str(path), 9)
+    tsr.open_memmap(f"file://{tmp_path}/new.tsr", dtype="int8", shape=(2,))[:] = 1
+    assert tsr.load(tmp_path / "new.tsr").tolist() == [1, 1]
+
+
+def test_maps_of_storage() -> None:
+    """What cannot be mapped is refused as such; nothing is looked for."""
+    for options in ({}, {"dtype": "int8", "shape": (2,)}):
+        with pytest.raises(tsr.UnsupportedError, match=r"s3://b/x\.tsr: got a URL, which cannot"):
+            tsr.open_memmap("s3://key:secret@b/x.tsr", **options)  # type: ignore[arg-type] # mixed
+
+
+@pytest.mark.parametrize(
+    ("url", "path"),
+    [
+        ("file:///a/x", "/a/x"),
+        ("FILE:///a/x", "/a/x"),
+        ("file://localhost/a/x", "/a/x"),
+        ("file://LocalHost/a/x", "/a/x"),
+        ("file://localhost", "localhost"),
+        ("file://x", "x"),
+        ("file:///a%20b?c#d", "/a%20b?c#d"),
+        ("local:///a::b", "/a::b"),
+    ],
+)
+def test_paths_of_local_files(url: str, path: str) -> None:
+    """What follows file:// is a path as it stands; only this machine's own name is left out."""
+    assert local_path(url) == path
+
+
+def test_drives(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On Windows a path begins with the letter of its drive."""
+    assert local_path("file:///C:/x") == "/C:/x"
+    monkeypatch.setattr("sys.platform", "win32")
+    assert local_path("file:///C:/x") == "C:/x"
+    assert local_path("file://C:/x") == "C:/x"
 
 
 def test_paths_that_look_like_urls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,6 +16,7 @@ from tsr.atomic import AtomicFile
 from tsr.errors import UnsupportedError
 from tsr.header import build_header, decode_header, parse_header
 from tsr.layout import V1_HEADER_SIZE
+from tsr.remote.urls import is_url, label, local_path
 from tsr.source import READ_ONLY, READ_WRITE, changed, check_regular, is_path, open_regular
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def open_memmap(
     Parameters
     ----------
     path : path
-        The file.
+        The file; a URL of ``file://`` is one, any other is not.
     mode : {"r", "r+", "c", "w+"}, optional
         As for `numpy.lib.format.open_memmap`. By default ``"w+"`` where `dtype` and `shape`
         are given and ``"r+"`` otherwise.
@@ -82,6 +83,11 @@ def open_memmap(
     if not is_path(path):
         raise UnsupportedError(f"path: got {type(path).__name__}, expected a path")
     path = os.fsdecode(path)
+    if is_url(path):
+        local = local_path(path)
+        if local is None:
+            raise UnsupportedError(f"{label(path)}: got a URL, which cannot be mapped")
+        path = local
     if mode is None:
         mode = "r+" if dtype is None and shape is None else "w+"
     if mode not in ("r", "r+", "c", "w+"):

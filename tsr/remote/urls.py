@@ -6,6 +6,8 @@ object ``x.tsr`` of the archive ``a.zip``, is one of two links.
 
 from __future__ import annotations
 
+import sys
+
 # Type checkers take it for true, as typing's; importing typing would take as long as Python.
 TYPE_CHECKING = False
 
@@ -47,7 +49,8 @@ def scheme_of(url: str) -> str:
     """Give the scheme of a URL in lower case; ``""`` where there is none."""
     scheme = url.partition("://")[0]
     letters = scheme.replace("+", "").replace("-", "").replace(".", "")
-    named = scheme[:1].isalpha() and letters.isalnum() and scheme.isascii()
+    # A single letter is a drive of Windows.
+    named = scheme[1:] != "" and scheme[0].isalpha() and letters.isalnum() and scheme.isascii()
     return scheme.lower() if named and len(scheme) < len(url) else ""
 
 
@@ -78,10 +81,18 @@ def basename(url: str) -> str:
 
 
 def local_path(url: str) -> str | None:
-    """Give the path that a ``file://`` URL stands for, else None."""
-    if scheme_of(url) not in ("file", "local") or len(links(url)) > 1:
+    """Give the path that a ``file://`` URL stands for, else None.
+
+    It is taken as it is, as by fsspec: ``%20`` is no space, and ``file://x.tsr`` lies in the
+    folder where the program runs. Only ``file://localhost/`` is ``file:///``.
+    """
+    if scheme_of(url) not in ("file", "local"):
         return None
-    return url.partition("://")[2]
+    path = url.partition("://")[2]
+    if path[:10].lower() == "localhost/":
+        path = path[9:]
+    drive = sys.platform == "win32" and path[:1] == "/" and path[2:3] == ":"
+    return path[1:] if drive else path
 
 
 def refuse_options(storage_options: object) -> None:
