@@ -8,6 +8,7 @@ import pickle
 import traceback
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -64,6 +65,33 @@ def test_load_is_one_request(s3: S3Server, mmap_mode: Any) -> None:
     assert array.tobytes() == V1[64:]
     assert array.flags.writeable == (mmap_mode != "r")
     assert array.shape == (20, 300)
+
+
+def test_options_for_every_reader(s3: S3Server, tmp_path: Path) -> None:
+    """Whatever reads a URL takes options, and one side of a comparison may be local."""
+    urls = s3.put("v1.tsr", V1), s3.put("many.tsr", TSR4)
+    assert tsr.explain(urls[0], storage_options=s3.options).format == "TSR v1"
+    assert tsr.explain(urls[1], storage_options=s3.options).format == "TSR4"
+    many = tsr.open(TSR4)
+    assert tsr.compare(urls[1], list(many), storage_options=s3.options).equal
+    assert tsr.compare(urls[0], V1, storage_options=s3.options).equal
+    flat = np.arange(7, dtype="int32")
+    np.savez(tmp_path / "x.npz", b=flat, c=flat)
+    tsr.convert(tmp_path / "x.npz", "s3://bucket/folder/", storage_options=s3.options)
+    s3.put("folder/b.tsr", tsr.dumps(flat, format="tsr4"))
+    folder = "s3://bucket/folder"
+    assert tsr.compare(folder, tmp_path / "x.npz", storage_options=s3.options).equal
+    for function in (tsr.explain, lambda path, **options: tsr.compare(path, path, **options)):
+        with pytest.raises(tsr.UnsupportedError, match="storage_options: got some without a URL"):
+            function("x.tsr", storage_options=s3.options)
+
+
+def test_torch(s3: S3Server) -> None:
+    """Tensors of torch are read from storage as arrays are, and are as writable."""
+    pytest.importorskip("torch", reason="the extra torch is not there")
+    tensor = tsr.torch.load(s3.put("v1.tsr", V1), storage_options=s3.options)
+    assert tensor.numpy().tobytes() == V1[64:]
+    tensor[0] = 7
 
 
 def test_load_into_memory(s3: S3Server) -> None:

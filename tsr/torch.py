@@ -34,7 +34,11 @@ __all__ = ["as_array", "dumps", "load", "loads", "save"]
 
 
 def load(
-    source: Source, *, device: torch.device | str | None = None, strict: bool = True
+    source: Source,
+    *,
+    device: torch.device | str | None = None,
+    strict: bool = True,
+    storage_options: Mapping[str, Any] | None = None,
 ) -> torch.Tensor:
     """Read a file of a single tensor: of TSR v1, or of TSR4.
 
@@ -43,11 +47,11 @@ def load(
 
     Parameters
     ----------
-    source : path, file object or bytes-like
+    source : path, URL, file object or bytes-like
         As for `tsr.load`.
     device : torch.device or str, optional
         Where the tensor goes; by default it stays on the CPU.
-    strict : bool, default True
+    strict, storage_options
         As for `tsr.load`.
 
     Returns
@@ -62,7 +66,8 @@ def load(
     FormatError, OSError
         As for `tsr.load`.
     """
-    tensor = torch.from_numpy(reader.load(source, mmap_mode="c", strict=strict))
+    array = reader.load(source, mmap_mode="c", strict=strict, storage_options=storage_options)
+    tensor = torch.from_numpy(array)
     return tensor if device is None else tensor.to(device)
 
 

@@ -26,10 +26,11 @@ from tsr.contents import read_layout
 from tsr.converters.reading import open_tensors, show_arrays
 from tsr.errors import UnsupportedError
 from tsr.pages import Pages
+from tsr.remote.urls import is_url, refuse_options
 from tsr.source import is_path
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from tsr.converters.reading import NamedTensor, Reading
 
@@ -49,6 +50,7 @@ def compare(
     tensor: str | int | None = None,
     strict: bool = True,
     progress: Progress | None = None,
+    storage_options: Mapping[str, Any] | None = None,
 ) -> Comparison:
     """Compare two files of any readable formats, or arrays, tensor by tensor.
 
@@ -67,9 +69,9 @@ def compare(
 
     Parameters
     ----------
-    a, b : path, file object, bytes-like, or array-like and dicts, lists and tuples of such
-        A path is that of a file or folder that `tsr.convert` reads; a file object and bytes hold
-        a ``.tsr`` file. Arrays are taken as they are.
+    a, b : path, URL, file object, bytes-like, or array-like and dicts, lists and tuples of such
+        A path or URL is that of a file or folder that `tsr.convert` reads; a file object and bytes
+        hold a ``.tsr`` file. Arrays are taken as they are.
     rtol, atol : float, optional
         As in `numpy.allclose`: numbers are the same if ``|a - b| <= atol + rtol * |b|``. Each is 0
         unless it is given.
@@ -86,6 +88,8 @@ def compare(
     progress : callable, optional
         Called as ``progress(done, total, name)`` with bytes compared, before each tensor and
         every 16 MiB.
+    storage_options : mapping, optional
+        For URLs among `a` and `b`: what fsspec's file systems for them are made with.
 
     Returns
     -------
@@ -111,8 +115,10 @@ def compare(
     >>> result.tensors[0].differences.max_absolute
     """
     tolerance = _check_tolerance(rtol, atol, ulp, equal_nan)
+    if not any(map(is_url, (a, b))):
+        refuse_options(storage_options)
     with ExitStack() as stack:
-        side_a, side_b = (_open(side, strict, stack) for side in (a, b))
+        side_a, side_b = (_open(side, strict, stack, storage_options) for side in (a, b))
         pairs, same_order = pair(side_a, side_b, tensor)
         told = _Progress(progress, pairs)
         compared = tuple(_compare_pair(*each, (side_a, side_b), tolerance, told) for each in pairs)
@@ -139,10 +145,11 @@ def _check_term(name: str, value: Any) -> float | None:
     return number
 
 
-def _open(given: Any, strict: bool, stack: ExitStack) -> Reading:
+def _open(given: Any, strict: bool, stack: ExitStack, storage: Mapping[str, Any] | None) -> Reading:
     is_buffer = isinstance(given, (bytes, bytearray, memoryview, mmap.mmap))
     if is_path(given) or is_buffer or hasattr(given, "read"):
-        return stack.enter_context(open_tensors(given, strict=strict))
+        storage = storage if is_url(given) else None
+        return stack.enter_context(open_tensors(given, strict=strict, storage_options=storage))
     return show_arrays(given)
 
 
@@ -222,9 +229,9 @@ def _common_shape(
 
 def _is_tsr4(tensor: NamedTensor, side: Reading) -> bool:
     # A folder has files of either format.
-    if side.format != "folder" or tensor.path is None:
+    if side.format != "folder" or tensor.file is None:
         return side.format == "TSR4"
-    return read_layout(tensor.path, strict=False).format == "TSR4"
+    return read_layout(tensor.file, strict=False).format == "TSR4"
 
 
 def _differences(

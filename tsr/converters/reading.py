@@ -37,7 +37,7 @@ from tsr.remote.urls import basename, is_url, label, local_path
 from tsr.source import is_path, open_regular
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from numpy.typing import NDArray
 
@@ -101,8 +101,7 @@ class NamedTensor:
     @property
     def path(self) -> str | None:
         """The file that holds it: of a folder the one in it. None for what is in no file."""
-        path = self._file
-        return None if path is None else self._told(path)
+        return None if self.file is None else self._told(self.file)
 
     @property
     def offset(self) -> int | None:
@@ -122,7 +121,8 @@ class NamedTensor:
             return self._load().view(np.ndarray)
 
     @property
-    def _file(self) -> str | None:
+    def file(self) -> str | None:
+        """What can be read in its place: of what was behind a URL a copy."""
         return self._tensor.location.path if self._tensor.location is not None else None
 
     def byte_offset(self, array: NDArray[Any], place: Sequence[int]) -> int | None:
@@ -144,8 +144,8 @@ class NamedTensor:
         if isinstance(elements, np.ndarray):
             return elements
         # A dataset of an HDF5 file. A bool of numpy is 0 or 1, and a file can hold anything.
-        if self._file is not None and self.offset is not None and elements.dtype.kind != "b":
-            return np.memmap(self._file, elements.dtype, "r", self.offset, self.shape)
+        if self.file is not None and self.offset is not None and elements.dtype.kind != "b":
+            return np.memmap(self.file, elements.dtype, "r", self.offset, self.shape)
         array = scratch_array(tempfile.gettempdir(), elements.dtype, self.shape)
         for place, piece in self._tensor.pieces(elements):
             array[place or ...] = piece
@@ -215,7 +215,9 @@ def no_such_tensor(label: str, wanted: str | int, *readings: Reading) -> Unsuppo
 
 
 @contextmanager
-def open_tensors(source: Source, *, strict: bool = True) -> Iterator[Reading]:
+def open_tensors(
+    source: Source, *, strict: bool = True, storage_options: Mapping[str, Any] | None = None
+) -> Iterator[Reading]:
     """Open a file or folder of any format that `tsr.convert` reads.
 
     Parameters
@@ -228,6 +230,8 @@ def open_tensors(source: Source, *, strict: bool = True) -> Iterator[Reading]:
     strict : bool, default True
         False accepts ``.tsr`` files with set reserved fields, padding that is not 0 or bytes
         after the last payload.
+    storage_options : mapping, optional
+        For a URL: what fsspec's file system for it is made with.
 
     Yields
     ------
@@ -248,7 +252,7 @@ def open_tensors(source: Source, *, strict: bool = True) -> Iterator[Reading]:
     if is_url(path):
         local = local_path(path)
         if local is None:
-            with _open_remote(path, options) as reading:
+            with _open_remote(path, options, storage_options) as reading:
                 yield reading
             return
         path = local
@@ -276,22 +280,24 @@ def _read_other(
 
 
 @contextmanager
-def _open_remote(url: str, options: Options) -> Iterator[Reading]:
+def _open_remote(
+    url: str, options: Options, storage: Mapping[str, Any] | None
+) -> Iterator[Reading]:
     from tsr.converters.remote import fetched, is_remote_folder
     from tsr.converters.stage import staged
     from tsr.remote.object import RemoteObject
 
     suffix = registry.suffix_of(basename(url))
     known = bool(suffix) and registry.find_format(suffix) is not None
-    is_folder = is_remote_folder(url)
-    magic = b"" if known or is_folder else RemoteObject(url).read(0, len(V1_MAGIC))
+    is_folder = is_remote_folder(url, storage)
+    magic = b"" if known or is_folder else RemoteObject(url, storage).read(0, len(V1_MAGIC))
     if not is_folder and (suffix == plan.TSR or magic in (V1_MAGIC, TSR4_MAGIC)):
-        yield _read_tsr(url, options)
+        yield _read_tsr(url, options, storage)
         return
     if not known and not is_folder:
         what = f"{suffix} files" if suffix else "files without a suffix"
         raise ConversionError(f"nothing reads {what}", path=label(url))
-    with staged(None) as stage:
+    with staged(storage) as stage:
         path = fetched(url, is_folder, stage)
         with _read_other(path, plan.reader_of(path), options, stage.told) as reading:
             yield reading
@@ -327,8 +333,10 @@ def _reader(path: str) -> Format:
     return plan.reader_of(path)
 
 
-def _read_tsr(source: Source, options: Options) -> Reading:
-    file = OpenFile(source, options)
+def _read_tsr(
+    source: Source, options: Options, storage: Mapping[str, Any] | None = None
+) -> Reading:
+    file = OpenFile(source, options, storage)
     return _reading(file.path, file.format, file.mode, file.tree(), False)
 
 

@@ -19,16 +19,16 @@ from tsr.diagnosis.resemblance import LOOKED_AT, Resemblance, resemblance
 from tsr.dtypes import TSR4_BY_CODE, V1_BY_CODE
 from tsr.errors import FormatError
 from tsr.layout import TSR4_MAGIC, TSR4_ZLIB, V1_HEADER_SIZE
-from tsr.remote.urls import is_url, local_path
-from tsr.source import is_path
+from tsr.source import behind_url, is_path
 from tsr.streams import check_binary, is_stream, plain_descriptor, stream_name
 from tsr.validation import check
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterator
+    from collections.abc import Container, Iterator, Mapping
 
     from tsr.diagnosis.anatomy import Part
     from tsr.dtypes import ElementType
+    from tsr.remote.object import RemoteObject
     from tsr.source import Source
     from tsr.streams import BinaryReader
 
@@ -44,19 +44,24 @@ _STREAM = 1 << 12
 _INDEXED = re.compile(r"(?:entries|payload)\[(\d+)\]")
 
 
-def explain(source: Source, *, strict: bool = True) -> Explanation:
+def explain(
+    source: Source, *, strict: bool = True, storage_options: Mapping[str, Any] | None = None
+) -> Explanation:
     r"""Tell what is in a file, and what is wrong with it.
 
     No more is read than `validate` reads; of a stream of unknown length 1 MiB, where it is broken
-    before that.
+    before that. What a TSR4 file behind a URL holds is read whole, and of any other its beginning
+    and its end.
 
     Parameters
     ----------
-    source : path, file object or bytes-like
+    source : path, URL, file object or bytes-like
         A file object is read from where it stands.
     strict : bool, default True
         False finds nothing wrong with set reserved fields, bytes after the payload, and padding
         that is not 0.
+    storage_options : mapping, optional
+        For a URL: what fsspec's file system for it is made with.
 
     Returns
     -------
@@ -85,8 +90,9 @@ def explain(source: Source, *, strict: bool = True) -> Explanation:
         if plain_descriptor(source) is None:
             source = recorder = _Recorder(source)
     try:
-        if is_url(source) and local_path(source) is None:
-            return _explain_remote(source, strict)
+        source, remote = behind_url(source, storage_options)
+        if remote is not None:
+            return _explain_remote(remote, strict)
         data, size, path = read_all(source, strict, v1_payload=False)
     except FormatError as error:  # no regular file, or one that changes
         return Explanation(b"", 0, None, error.path, [error])
@@ -101,16 +107,14 @@ def explain(source: Source, *, strict: bool = True) -> Explanation:
     )  # fmt: skip
 
 
-def _explain_remote(url: str, strict: bool) -> Explanation:
+def _explain_remote(remote: RemoteObject, strict: bool) -> Explanation:
     # Of a large file only the beginning and the end are read, unless it has checksums.
-    from tsr.remote.object import RemoteObject
-
-    remote = RemoteObject(url)
     head = remote.read(0, _HEAD)
     size = remote.size
     if head[: len(TSR4_MAGIC)] == TSR4_MAGIC or size is None or size <= len(head):
-        data, size, path = read_all(url, strict)
-        return Explanation(data, len(data), size, path, check(data, size, path, strict))
+        data = remote.read_all()
+        size, path = len(data), remote.label
+        return Explanation(data, size, size, path, check(data, size, path, strict))
     tail = remote.read(max(len(head), size - _TAIL), size)
     findings = check(head[:V1_HEADER_SIZE], size, remote.label, strict)
     return Explanation(head, size, size, remote.label, findings, tail)
