@@ -5,11 +5,14 @@ from __future__ import annotations
 import _thread
 import asyncio
 import errno
+import gc
+import os
 import pickle
 import re
 import threading
 import time
 import traceback
+import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -456,6 +459,26 @@ def test_interrupted(http: HttpServer) -> None:
     while fsspec.asyn.sync(loop, others) and time.monotonic() < deadline:
         time.sleep(0.01)
     assert fsspec.asyn.sync(loop, others) == 0
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="nobody forks on Windows")
+def test_forked(http: HttpServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A child reads by itself, and its parent goes on with the connections that it has."""
+    monkeypatch.setattr("tsr.remote.http._READ_SECONDS", 5)
+    tsr.load(http.url())
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # there are other threads
+        child = os.fork()
+    if child == 0:
+        try:
+            for _ in range(2):
+                tsr.load(http.url())
+                gc.collect()
+            os._exit(0)
+        finally:
+            os._exit(1)
+    assert os.waitpid(child, 0)[1] == 0
+    assert tsr.load(http.url()).tobytes() == V1[64:]
 
 
 def test_object(http: HttpServer) -> None:

@@ -6,8 +6,10 @@ that nothing handles.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import Any
+from weakref import WeakSet
 
 from tsr.errors import MissingExtraError, UnsupportedError
 from tsr.extras import require
@@ -28,6 +30,15 @@ _PACKAGES = {
 
 # Where botocore has ten.
 _REQUESTS = 64
+
+# A child of `os.fork` has copies of its parent's file systems, which it does not use. To close
+# their connections would be felt by the parent: both wait for them by the same means (epoll), from
+# which they would be taken. So they are kept.
+_made: WeakSet[Any] = WeakSet()
+_kept: list[Any] = []
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=lambda: _kept.extend(_made))
 
 
 def filesystem(url: str, storage_options: Mapping[str, Any] | None = None) -> tuple[Any, str]:
@@ -58,7 +69,9 @@ def filesystem(url: str, storage_options: Mapping[str, Any] | None = None) -> tu
         if scheme in ("s3", "s3a"):
             _widen(options, fsspec.config.conf)
         options = {**kinds[0]._get_kwargs_from_urls(url), **options}
-        return fsspec.filesystem(scheme, **options), kinds[0]._strip_protocol(url)
+        fs = fsspec.filesystem(scheme, **options)
+    _made.add(fs)
+    return fs, kinds[0]._strip_protocol(url)
 
 
 def _kind_of(link: str, url: str) -> Any:
