@@ -250,6 +250,20 @@ class Gate:
                 left = max(0, left - len(data))
 
 
+@pytest.mark.parametrize("url", ["memory://d/", "memory://d/x.tsr/"])
+def test_no_file_name(url: str) -> None:
+    """A URL that ends in a slash names a folder; nothing appears under a name without it."""
+    for write in (
+        lambda: tsr.save(url, np.int8(1)),
+        lambda: tsr.save(url, np.zeros(1 << 21, "int8"), format="tsr4"),
+        lambda: tsr.create(url),
+    ):
+        with pytest.raises(IsADirectoryError) as error:
+            write()
+        assert error.value.filename == url
+    assert not tsr.remote.exists(url)
+
+
 @contextmanager
 def gate(
     s3: S3Server, answer: bytes | None, after: int, stalled: threading.Event | None = None

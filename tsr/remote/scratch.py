@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from tsr.remote.object import RemoteObject
-from tsr.remote.uploading import check_writable, put_bytes, put_file
+from tsr.remote.uploading import check_object, put_bytes, put_file
 from tsr.remote.urls import basename, label
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def write_object(
     storage_options: Mapping[str, Any] | None = None,
 ) -> None:
     """Write an object from its first byte to its last, of `size` bytes."""
-    check_writable(url)
+    check_object(url)
     if size > _MEMORY_BYTES:
         with RemoteFile(url, storage_options) as file:
             for piece in pieces:
@@ -94,7 +94,7 @@ def uploaded(
     UnsupportedError
         Nothing can be written there.
     """
-    check_writable(url)
+    check_object(url)
     with tempfile.TemporaryDirectory(prefix="tsr-") as folder:
         local = os.path.join(folder, basename(url) or "object")
         yield local
@@ -127,7 +127,7 @@ class RemoteFile:
         self.descriptor = -1
 
     def __enter__(self) -> Self:
-        check_writable(self._url)
+        check_object(self._url)
         with blame_scratch(self._url):
             self._folder = tempfile.mkdtemp(prefix="tsr-")
             flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)

@@ -7,6 +7,8 @@ storage refuses and `UnsupportedError` for what can only be read.
 
 from __future__ import annotations
 
+import errno
+import os
 import secrets
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -19,7 +21,7 @@ from tsr.remote.urls import label, links, scheme_of
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["check_writable", "move", "put_bytes", "put_file", "remove"]
+__all__ = ["check_object", "check_writable", "move", "put_bytes", "put_file", "remove"]
 
 # What these are given appears whole, or not at all.
 _STORES = frozenset(
@@ -47,6 +49,21 @@ def check_writable(url: str) -> None:
             "storage, like s3:// or gs://, or a path",
             given=scheme,
         )
+
+
+def check_object(url: str) -> None:
+    """Refuse a URL behind which no object can be written.
+
+    Raises
+    ------
+    UnsupportedError
+        As `check_writable` does.
+    IsADirectoryError
+        It ends in a slash, which some storage would leave out.
+    """
+    check_writable(url)
+    if links(url)[0].endswith("/"):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), label(url))
 
 
 def put_bytes(
@@ -107,7 +124,7 @@ def remove(url: str, storage_options: Mapping[str, Any] | None = None) -> None:
 def _put(
     url: str, storage_options: Mapping[str, Any] | None, overwrite: bool, method: str, given: Any
 ) -> None:
-    check_writable(url)
+    check_object(url)
     fs, path = filesystem(url, storage_options)
     with translated(url):
         if scheme_of(url) not in _STORES:
