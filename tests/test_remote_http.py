@@ -14,6 +14,7 @@ import time
 import traceback
 import warnings
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import fsspec.asyn
@@ -420,7 +421,7 @@ def test_names(http: HttpServer, name: str) -> None:
     assert http.asked[0].path == "/" + expected
 
 
-def test_secrets(http: HttpServer) -> None:
+def test_secrets(http: HttpServer, tmp_path: Path) -> None:
     """User, password and signature are sent, and are in no error."""
     url = http.url("x.tsr?sig=secret#secret").replace("http://", "http://user:secret@")
     tsr.read_header(url)
@@ -439,6 +440,10 @@ def test_secrets(http: HttpServer) -> None:
         # Some programs show what an error came from, whether it is suppressed or not.
         assert error.value.__context__ is None
         assert error.value.__cause__ is None
+    http.answer = lambda asked: part(V1, asked)
+    made = tsr.convert(url, tmp_path / "x.npy")
+    assert f"source={http.url()!r}, destination=" in repr(made)
+    assert made[0].source == url
 
 
 def test_interrupted(http: HttpServer) -> None:

@@ -86,6 +86,24 @@ def test_options_for_every_reader(s3: S3Server, tmp_path: Path) -> None:
             function("x.tsr", storage_options=s3.options)
 
 
+def test_no_bucket(s3: S3Server) -> None:
+    """A user and password, which URLs of S3 do not have, are in no error, whatever s3fs says."""
+    for function in (tsr.load, lambda url, **options: tsr.save(url, np.int8(1), **options)):
+        with pytest.raises(OSError, match=r'bucket name "\.\.\.bucket') as error:
+            function("s3://key:secret@bucket/x.tsr", storage_options=s3.options)
+        assert "secret" not in repr(error.value) + str(error.value.args)
+
+
+def test_options_by_scheme(s3: S3Server, tmp_path: Path) -> None:
+    """Options may be mappings by scheme, for a call with URLs of several storages."""
+    options = {"s3": s3.options, "memory": {}}
+    tsr.save("s3://bucket/x.tsr", np.arange(3, dtype="int8"), storage_options=options)
+    tsr.convert("s3://bucket/x.tsr", "memory://scheme/x.npy", storage_options=options)
+    assert tsr.compare("s3://bucket/x.tsr", "memory://scheme/x.npy", storage_options=options).equal
+    tsr.convert("memory://scheme/x.npy", "s3://bucket/y.tsr", storage_options=options)
+    assert s3.get("y.tsr") == tsr.dumps(np.arange(3, dtype="int8"))
+
+
 def test_torch(s3: S3Server) -> None:
     """Tensors of torch are read from storage as arrays are, and are as writable."""
     pytest.importorskip("torch", reason="the extra torch is not there")

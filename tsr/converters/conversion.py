@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
@@ -71,6 +71,16 @@ class Conversion:
     tensors: int
     error: TSRError | OSError | None = None
     warning: ConversionWarning | None = None
+
+    def __repr__(self) -> str:
+        # As dataclasses have it, but URLs without what is secret in them.
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        told = (f"{name}={_called(value)!r}" for name, value in values.items())
+        return f"Conversion({', '.join(told)})"
+
+
+def _called(place: Any) -> Any:
+    return label(place) if is_url(place) else place
 
 
 def convert(
@@ -454,5 +464,5 @@ def _raise_failures(source: str, results: list[Conversion]) -> None:
         lines = "".join(f"\n  {result.error}" for result in failures)
         raise ConversionError(
             f"{len(failures)} of {len(results)} files were not converted:{lines}",
-            path=label(source) if is_url(source) else source,
+            path=_called(source),
         ) from failures[0].error

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from tsr.errors import TSRError
-from tsr.remote.urls import label
+from tsr.remote.urls import label, secrets_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -86,6 +86,10 @@ def translated(url: str) -> Iterator[None]:
         raise
     except Exception as error:
         fault = os_error(error, label(url))
+    for secret in secrets_of(url):
+        if secret in str(fault.strerror):
+            said = str(fault.strerror).replace(secret, "...")
+            fault = OSError(fault.errno, said, fault.filename)
     try:
         raise fault from None
     finally:

@@ -56,7 +56,10 @@ async def fetch(fs: Any, url: str, wanted: Wanted) -> None:
         raise _no_address(wanted) from None
     except aiohttp.ClientResponseError:
         raise _refused(wanted, "it is no answer of HTTP") from None
-    except (aiohttp.ClientPayloadError, aiohttp.ClientConnectionError) as error:
+    except aiohttp.ClientPayloadError:
+        said = f"the answer ended after {len(wanted.data)} bytes"
+        raise PassingError(OSError(errno.ECONNRESET, said, wanted.name)) from None
+    except aiohttp.ClientConnectionError as error:
         fault = os_error(error, wanted.name)
         if isinstance(error, (aiohttp.ClientConnectorError, TimeoutError)):
             raise fault from None  # nobody is there

@@ -23,6 +23,7 @@ __all__ = [
     "local_path",
     "refuse_options",
     "scheme_of",
+    "secrets_of",
 ]
 
 # What follows these schemes is a name, in which no character has a meaning of its own.
@@ -65,6 +66,18 @@ def links(url: str) -> list[str]:
 def label(url: str) -> str:
     """Name a URL in messages: without user, password, and the query that may be a signature."""
     return "::".join(map(_label, links(url)))
+
+
+def secrets_of(url: str) -> list[str]:
+    """Give the parts of a URL that its label leaves out."""
+    found = []
+    for link in links(url):
+        base, query = _query(link)
+        authority = base.partition("://")[2].partition("/")[0]
+        user, at, _ = authority.rpartition("@")
+        found += [user + at] if at and authority not in _label(link) else []
+        found += [query[1:]] if len(query) > 1 else []
+    return found
 
 
 def join(url: str, *names: str) -> str:
