@@ -44,6 +44,9 @@ if hasattr(os, "register_at_fork"):
 def filesystem(url: str, storage_options: Mapping[str, Any] | None = None) -> tuple[Any, str]:
     """Find the file system of a URL.
 
+    `storage_options` are those of that file system, or mappings by scheme, as for URLs of several
+    links: ``{"s3": {"profile": "lab"}, "https": {...}}``.
+
     Returns
     -------
     filesystem : fsspec.AbstractFileSystem
@@ -55,7 +58,7 @@ def filesystem(url: str, storage_options: Mapping[str, Any] | None = None) -> tu
     if not isinstance(storage_options or {}, Mapping):
         kind = type(storage_options).__name__
         raise UnsupportedError(f"storage_options: got {kind}, expected a mapping", given=kind)
-    options = _copied(storage_options or {})  # in which some packages change what they find
+    options = _options_of(url, storage_options or {})
     # The last link may be a path, and one of a cache is its name alone.
     kinds = [_kind_of(link, url) for link in links(url) if "://" in link]
     scheme = scheme_of(url)
@@ -72,6 +75,16 @@ def filesystem(url: str, storage_options: Mapping[str, Any] | None = None) -> tu
         fs = fsspec.filesystem(scheme, **options)
     _made.add(fs)
     return fs, kinds[0]._strip_protocol(url)
+
+
+def _options_of(url: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    # Those of one file system, or of several by scheme: then those of this, or of all links.
+    from fsspec import available_protocols
+
+    by_scheme = set(options) <= set(available_protocols())
+    if by_scheme and len(links(url)) == 1:
+        options = options.get(scheme_of(url), {})
+    return _copied(options)  # in which some packages change what they find
 
 
 def _kind_of(link: str, url: str) -> Any:
