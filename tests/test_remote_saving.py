@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import _thread
+import asyncio
 import json
 import os
 import signal
@@ -9,20 +11,22 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import fsspec
+import fsspec.asyn
 import numpy as np
 import pytest
 from fsspec.implementations.local import LocalFileSystem
 
 import tsr
 from tests.remote_servers import S3Server, s3_server
-from tsr.remote import scratch, uploaded
-from tsr.remote.uploading import put_bytes
+from tsr.remote import filesystem, scratch, uploaded
+from tsr.remote.uploading import put_bytes, put_file
 
 X = np.arange(6, dtype="float32").reshape(2, 3)
 OLD = tsr.dumps(np.int8(7))
@@ -115,6 +119,36 @@ def test_error_keeps_what_was_there(place: str, s3: S3Server, elsewhere: str) ->
     fs, inner = fsspec.url_to_fs(url, **(options or {}))
     assert [name.rpartition("/")[2] for name in fs.find(inner)] == ["x.tsr"]
     assert fs.cat_file(f"{inner}/x.tsr") == OLD
+
+
+@pytest.mark.parametrize("size", [1 << 10, 12 << 20], ids=["one-request", "several"])
+def test_interrupted_transfers(s3: S3Server, tmp_path: Path, size: int) -> None:
+    """Ctrl-C while an object is sent leaves what was there, and nothing of the new one."""
+    put_bytes("s3://bucket/stopped.tsr", OLD, s3.options)
+    local = tmp_path / "x.tsr"
+    local.write_bytes(bytes(size))
+    fs, _ = filesystem("s3://bucket", s3.options)
+    loop, send = fs.loop, type(fs)._call_s3
+
+    async def call(self: Any, method: str, *args: Any, **options: Any) -> Any:
+        if options.get("PartNumber") == 2 or method == "put_object":
+            threading.Timer(0.1, _thread.interrupt_main).start()
+            await asyncio.sleep(20)
+        return await send(self, method, *args, **options)
+
+    async def others() -> int:
+        return len(asyncio.all_tasks()) - 1
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(type(fs), "_call_s3", call)
+        patch.setattr("s3fs.core.calculate_chunksize", lambda *_, **__: 5 << 20)
+        with pytest.raises(KeyboardInterrupt):
+            put_file("s3://bucket/stopped.tsr", str(local), s3.options)
+        deadline = time.monotonic() + 5
+        while fsspec.asyn.sync(loop, others) and time.monotonic() < deadline:
+            time.sleep(0.01)
+    assert s3.get("stopped.tsr") == OLD
+    assert not uploads(s3)
 
 
 def interrupted(url: str, options: Any) -> None:

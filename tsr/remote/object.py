@@ -6,14 +6,13 @@ two reads.
 
 from __future__ import annotations
 
-import asyncio
 import os
 import time
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from tsr.remote import generic, http, s3
 from tsr.remote.failures import PassingError, translated
-from tsr.remote.storage import filesystem
+from tsr.remote.storage import filesystem, on_loop
 from tsr.remote.urls import label, links, scheme_of
 from tsr.remote.wanted import ChangedError, Wanted, version_changed
 from tsr.source import changed
@@ -146,9 +145,9 @@ class RemoteObject:
         fs, path = self._filesystem()
         scheme = scheme_of(self.url)
         if scheme in ("http", "https") and hasattr(fs, "set_session"):
-            _run(fs, http.fetch, self.url, wanted)
+            on_loop(fs, http.fetch, fs, self.url, wanted)
         elif hasattr(fs, "_call_s3"):
-            _run(fs, s3.fetch, self.url, wanted)
+            on_loop(fs, s3.fetch, fs, self.url, wanted)
         else:
             generic.fetch(fs, path, wanted)
 
@@ -159,24 +158,6 @@ class RemoteObject:
         if self._archive is None or self._archive[0] != os.getpid():
             self._archive = (os.getpid(), *filesystem(self.url, self._options))
         return self._archive[1:]
-
-
-def _run(fs: Any, function: Any, *args: Any) -> None:
-    # On the loop of fsspec, whatever thread this is. Ctrl-C ends the waiting, and the transfer.
-    from fsspec.asyn import sync
-
-    transfers: list[asyncio.Task[Any]] = []
-
-    async def transfer() -> None:
-        transfers.append(cast("asyncio.Task[Any]", asyncio.current_task()))
-        await function(fs, *args)
-
-    try:
-        sync(fs.loop, transfer)
-    except BaseException:
-        for task in transfers:
-            fs.loop.call_soon_threadsafe(task.cancel)
-        raise
 
 
 def _restore(

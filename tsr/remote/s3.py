@@ -1,4 +1,4 @@
-"""One request to S3 -> a range of an object, or all of it.
+"""One request to S3 -> a range of an object, or all of it; and an object put there.
 
 It goes through the client that s3fs makes, with its credentials and options. Raises
 `PassingError` for a body that is cut, `ChangedError` for what changed, and whatever s3fs does:
@@ -7,6 +7,7 @@ requests that fail are tried again by it.
 
 from __future__ import annotations
 
+import asyncio
 import errno
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,10 @@ from tsr.streams import CHUNK
 if TYPE_CHECKING:
     from tsr.remote.wanted import Wanted
 
-__all__ = ["fetch"]
+__all__ = ["fetch", "put"]
+
+# What botocore's client tells of when a large object is begun, of which s3fs tells nothing.
+_MULTIPART = "after-call.s3.CreateMultipartUpload"
 
 
 async def fetch(fs: Any, url: str, wanted: Wanted) -> None:
@@ -47,6 +51,29 @@ async def fetch(fs: Any, url: str, wanted: Wanted) -> None:
         wanted.finish(end)
     finally:
         body.close()
+
+
+async def put(fs: Any, path: str, method: str, *places: Any, mode: str) -> None:
+    """Have an `S3FileSystem` put an object; of what is interrupted no part stays behind."""
+    bucket, key, _ = fs.split_path(path)
+    await fs.set_session()
+    events = (await fs.get_s3(bucket)).meta.events
+    task = asyncio.current_task()
+    begun: list[str] = []
+
+    def note(parsed: Any, **_: Any) -> None:
+        if asyncio.current_task() is task and "UploadId" in parsed:
+            begun.append(parsed["UploadId"])
+
+    events.register(_MULTIPART, note)
+    try:
+        await getattr(fs, f"_{method}")(*places, mode=mode)
+    except asyncio.CancelledError:
+        for upload in begun:
+            await fs._call_s3("abort_multipart_upload", Bucket=bucket, Key=key, UploadId=upload)
+        raise
+    finally:
+        events.unregister(_MULTIPART, note)
 
 
 async def _read(body: Any, wanted: Wanted) -> bytes:

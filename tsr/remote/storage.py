@@ -6,9 +6,10 @@ that nothing handles.
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 from weakref import WeakSet
 
 from tsr.errors import MissingExtraError, UnsupportedError
@@ -16,7 +17,7 @@ from tsr.extras import require
 from tsr.remote.failures import translated
 from tsr.remote.urls import label, links, scheme_of
 
-__all__ = ["filesystem", "translated"]
+__all__ = ["filesystem", "on_loop", "translated"]
 
 # Scheme -> the package and the extra that it needs, where an extra has it.
 _PACKAGES = {
@@ -75,6 +76,27 @@ def filesystem(url: str, storage_options: Mapping[str, Any] | None = None) -> tu
         fs = fsspec.filesystem(scheme, **options)
     _made.add(fs)
     return fs, kinds[0]._strip_protocol(url)
+
+
+def on_loop(fs: Any, function: Any, *args: Any, **options: Any) -> None:
+    """Run a coroutine function on the loop of fsspec, whatever thread this is.
+
+    Ctrl-C ends the waiting, and what is waited for.
+    """
+    from fsspec.asyn import sync
+
+    transfers: list[asyncio.Task[Any]] = []
+
+    async def transfer() -> None:
+        transfers.append(cast("asyncio.Task[Any]", asyncio.current_task()))
+        await function(*args, **options)
+
+    try:
+        sync(fs.loop, transfer)
+    except BaseException:
+        for task in transfers:
+            fs.loop.call_soon_threadsafe(task.cancel)
+        raise
 
 
 def _options_of(url: str, options: Mapping[str, Any]) -> dict[str, Any]:

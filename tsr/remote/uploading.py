@@ -14,8 +14,9 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from tsr.errors import UnsupportedError
+from tsr.remote import s3
 from tsr.remote.failures import translated
-from tsr.remote.storage import filesystem
+from tsr.remote.storage import filesystem, on_loop
 from tsr.remote.urls import label, links, scheme_of
 
 if TYPE_CHECKING:
@@ -129,10 +130,15 @@ def _put(
     with translated(url):
         if scheme_of(url) not in _STORES:
             _put_renamed(fs, path, overwrite, method, given)
-        elif method == "pipe_file":
-            fs.pipe_file(path, given, mode="overwrite" if overwrite else "create")
+            return
+        places = (path, given) if method == "pipe_file" else (given, path)
+        mode = "overwrite" if overwrite else "create"
+        if hasattr(fs, "_call_s3"):
+            on_loop(fs, s3.put, fs, path, method, *places, mode=mode)
+        elif fs.async_impl:
+            on_loop(fs, getattr(fs, f"_{method}"), *places, mode=mode)
         else:
-            fs.put_file(given, path, mode="overwrite" if overwrite else "create")
+            getattr(fs, method)(*places, mode=mode)
 
 
 def _put_renamed(fs: Any, path: str, overwrite: bool, method: str, given: Any) -> None:
