@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -105,3 +106,32 @@ def test_a_folder_that_cannot_be_read(
     assert list(expand(["deep", "deep/deeper"], report)) == ["deep/c.TSR"]
     assert report.code == 2
     assert capsys.readouterr().err == "tsr: deep/deeper: Permission denied\n" * 2
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere such paths are too long")
+def test_folders_in_folders_without_end(
+    tmp_path_factory: pytest.TempPathFactory, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Folders nested deeper than Python calls go are searched; a pattern for them is refused."""
+    top = tmp_path_factory.mktemp("deepest")
+    depth = sys.getrecursionlimit() + 100
+    os.chdir(top)
+    try:
+        for _ in range(depth):
+            os.mkdir("d")
+            os.chdir("d")
+        os.close(os.open("x.tsr", os.O_CREAT | os.O_WRONLY))
+        os.chdir(top)
+        report = Report()
+        assert list(expand([".", "**/*.tsr"], report)) == [
+            os.path.join(".", "d/" * depth + "x.tsr")
+        ]
+        assert capsys.readouterr().err == "tsr: **/*.tsr: Folders are nested too deeply\n"
+    finally:  # pytest could not remove them
+        os.chdir(top)
+        for _ in range(depth):
+            os.chdir("d")
+        os.unlink("x.tsr")
+        for _ in range(depth):
+            os.chdir("..")
+            os.rmdir("d")

@@ -47,12 +47,13 @@ def matches(argument: str, report: Report) -> list[str]:
         return _remote_matches(argument, report) if local is None else matches(local, report)
     if not any(character in argument for character in "*?[") or os.path.lexists(argument):
         return [argument]
-    from glob import glob
+    from tsr.scanning import sources  # which most commands need not
 
-    paths = sorted(glob(argument, recursive=True))
-    if not paths:
-        report.add(FileNotFoundError(errno.ENOENT, "Nothing matches this pattern", argument))
-    return paths
+    try:
+        return sources.matches(argument)
+    except OSError as error:
+        report.add(error)
+        return []
 
 
 def label(path: str) -> str:
@@ -176,15 +177,10 @@ def _remote_matches(url: str, report: Report) -> list[str]:
 
 
 def _walk(folder: str, report: Report) -> Iterator[str]:
-    errors: list[OSError] = []
-    found = False
-    for directory, folders, names in os.walk(folder, onerror=errors.append):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(names):
-            if name.lower().endswith(".tsr") and not name.startswith("."):
-                found = True
-                yield os.path.join(directory, name)
-    for error in errors:
-        report.add(error)
-    if not found and not errors:
-        report.add(FileNotFoundError(errno.ENOENT, "No .tsr file in this folder", folder))
+    from tsr.scanning.sources import walked  # which most commands need not
+
+    for found in walked(folder):
+        if isinstance(found, OSError):
+            report.add(found)
+        else:
+            yield found
