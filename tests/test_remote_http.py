@@ -64,6 +64,11 @@ def ignoring(data: bytes, **headers: str) -> Callable[[Asked], Reply]:
     return lambda _: Reply(200, data, headers)
 
 
+def giving(memory: bytearray) -> Callable[[bytes, int | None], memoryview]:
+    """Look at nothing of what comes, and have its payload put into memory."""
+    return lambda head, size: memoryview(memory)
+
+
 def given(http: HttpServer) -> int:
     """Count the bytes of bodies since the last look at the requests."""
     return sum(asked.given for asked in http.asked)
@@ -484,6 +489,28 @@ def test_forked(http: HttpServer, monkeypatch: pytest.MonkeyPatch) -> None:
             os._exit(1)
     assert os.waitpid(child, 0)[1] == 0
     assert tsr.load(http.url()).tobytes() == V1[64:]
+
+
+@pytest.mark.parametrize("etag", ['"1"', None])
+@pytest.mark.parametrize("surplus", [0, 3])
+def test_into_memory(http: HttpServer, etag: str | None, surplus: int) -> None:
+    """A payload goes where it is wanted as it comes, also behind a cut; there is one of it."""
+    data, cut = V1 + b"x" * surplus, Reply(200, V1 + b"x" * surplus, cut=5000)
+    cut.headers = {} if etag is None else {"ETag": etag}
+    for answer in (lambda asked: part(data, asked, etag), ignoring(data)):
+        http.answer = answer
+        memory = bytearray(len(V1) - 64)
+        found = RemoteObject(http.url()).read_all(giving(memory))
+        assert bytes(found) == data[:64] + data[len(V1) :]
+        assert bytes(memory) == V1[64:]
+    for out in (np.zeros((20, 300), "<f4"), np.zeros((20, 300), ">f4"), bytearray(24000)):
+        http.answer = in_turn(cut, lambda asked: part(data, asked, etag))
+        array = tsr.load(http.url(), out=out, strict=not surplus)
+        assert array.astype("<f4").tobytes() == V1[64:]
+        assert np.shares_memory(array, np.frombuffer(out, "u1"))
+    http.answer = in_turn(cut)
+    with pytest.raises(ConnectionError, match="ended after 5000 bytes"):
+        tsr.load(http.url(), out=bytearray(24000), strict=False)
 
 
 def test_object(http: HttpServer) -> None:

@@ -254,26 +254,30 @@ def _load_remote(
     if mmap_mode == "r+":
         raise UnsupportedError(f"mmap_mode: got 'r+' for {remote.label}, which needs a path")
 
-    def check(head: bytes, size: int | None) -> None:
-        # What can be refused before the payload comes.
+    def check(head: bytes, size: int | None) -> memoryview | None:
+        # What can be refused before the payload comes, and where that can go at once.
         if head[:4] == TSR4_MAGIC:
             _, count = decode_container_header(
                 head, len(head), size, strict, remote.label, raise_error
             )
             check_single(count, remote.label)
-            return
+            return None
         element, shape = decode_header(head, len(head), size, strict, remote.label)
-        if out is not None:
-            _target(out, element, shape)
+        target = None if out is None else _target(out, element, shape)
+        if target is None or not target.nbytes or not _fillable(target):
+            return None
+        return target.data.cast("B")
 
     data = remote.read_all(check)
-    size = len(data)
+    size = len(data) if remote.size is None else remote.size
     if data[:4] == TSR4_MAGIC:
         layout = decode_layout(data, size, strict, remote.label, raise_error)
         array = single_of(Contents(data, remote.label, strict, layout), frozen=mmap_mode == "r")
         element = element_type(array.dtype, TSR4_TYPES)
     else:
-        element, shape = decode_header(data, size, size, strict, remote.label)
+        element, shape = decode_header(data, len(data), size, strict, remote.label)
+        if size > len(data):
+            return _target(out, element, shape)  # there it is
         array = ndarray(shape, element.numpy, data, V1_HEADER_SIZE)
     target = None if out is None else _target(out, element, array.shape)
     return _deliver(array, mmap_mode, target)

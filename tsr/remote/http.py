@@ -57,7 +57,7 @@ async def fetch(fs: Any, url: str, wanted: Wanted) -> None:
     except aiohttp.ClientResponseError:
         raise _refused(wanted, "it is no answer of HTTP") from None
     except aiohttp.ClientPayloadError:
-        said = f"the answer ended after {len(wanted.data)} bytes"
+        said = f"the answer ended after {wanted.at - wanted.start} bytes"
         raise PassingError(OSError(errno.ECONNRESET, said, wanted.name)) from None
     except aiohttp.ClientConnectionError as error:
         fault = os_error(error, wanted.name)

@@ -89,7 +89,9 @@ class RemoteObject:
         """Read all of the object, in one request.
 
         `check` is called with its first 128 bytes, or all if there are no more, and its size if
-        that is known, before the rest is read; what it raises ends the reading.
+        that is known, before the rest is read; what it raises ends the reading. If it gives
+        memory, what follows the first 64 bytes goes there, as far as there is room, in place of
+        what is returned; all is returned where it had to be asked for anew.
         """
         return self.fetch(0, None, check)
 

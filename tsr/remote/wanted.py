@@ -10,14 +10,14 @@ import re
 from typing import TYPE_CHECKING
 
 from tsr.errors import FormatError
-from tsr.layout import TSR4_HEADER_SIZE
+from tsr.layout import TSR4_HEADER_SIZE, V1_HEADER_SIZE
 from tsr.remote.failures import PassingError
 from tsr.source import changed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    Check = Callable[[bytes, int | None], object]
+    Check = Callable[[bytes, int | None], "memoryview | None"]
 
 __all__ = ["ChangedError", "Wanted", "parse_content_range", "version_changed"]
 
@@ -42,17 +42,22 @@ class Wanted:
         Of the object, where an answer before told them.
     check : callable, optional
         Called with the first 128 bytes, or all if there are no more, and the object's size
-        where it is known, before more is taken; what it raises ends the transfer.
+        where it is known, before more is taken; what it raises ends the transfer. It may give
+        memory, for what follows the first 64 bytes, as much as there is room for.
 
     Attributes
     ----------
     name, start, stop, size, version
         As given; an answer tells size and version where they are None.
     data : bytearray
-        What is there so far, which grows with what comes only.
+        What is there so far, which grows with what comes only; without what lies in the
+        memory that `check` gave.
     """
 
-    __slots__ = ("_check", "_checked", "data", "name", "size", "start", "stop", "version")
+    __slots__ = (
+        "_check", "_checked", "_given", "_memory", "data", "name", "size", "start", "stop",
+        "version",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -72,11 +77,13 @@ class Wanted:
         self.data = bytearray()
         self._check = check
         self._checked = check is None
+        self._memory: memoryview | None = None
+        self._given = 0  # bytes of it that are filled
 
     @property
     def at(self) -> int:
         """Where in the object the next byte stands."""
-        return self.start + len(self.data)
+        return self.start + len(self.data) + self._given
 
     @property
     def range(self) -> str | None:
@@ -105,6 +112,8 @@ class Wanted:
         """Put bytes behind those that are there, and tell whether more are wanted."""
         if self.stop is not None:
             data = data[: max(0, self.stop - self.at)]
+        if self._memory is not None:
+            data = self._fill(self._memory, memoryview(data))
         self.data += data
         if not self._checked and len(self.data) >= TSR4_HEADER_SIZE:
             self.check()
@@ -114,7 +123,18 @@ class Wanted:
         """Have what is there looked at, once."""
         if not self._checked and self._check is not None:
             self._checked = True
-            self._check(bytes(self.data[:TSR4_HEADER_SIZE]), self.size)
+            self._memory = self._check(bytes(self.data[:TSR4_HEADER_SIZE]), self.size)
+            if self._memory is not None:
+                rest = self.data[V1_HEADER_SIZE:]
+                del self.data[V1_HEADER_SIZE:]
+                self.data += self._fill(self._memory, memoryview(rest))
+
+    def _fill(self, memory: memoryview, data: memoryview) -> memoryview:
+        # Put into the memory what there is room for, and give the rest.
+        piece = data[: len(memory) - self._given]
+        memory[self._given : self._given + len(piece)] = piece
+        self._given += len(piece)
+        return data[len(piece) :]
 
     def finish(self, end: int | None) -> None:
         """Look whether an answer that was to lead up to `end` did.
@@ -126,7 +146,7 @@ class Wanted:
         """
         goal = end if self.stop is None or (end is not None and end < self.stop) else self.stop
         if end is not None and goal is not None and self.at < goal:
-            said = f"the answer ended after {len(self.data)} of {goal - self.start} bytes"
+            said = f"the answer ended after {self.at - self.start} of {goal - self.start} bytes"
             raise PassingError(OSError(errno.ECONNRESET, said, self.name))
         self.check()
 
@@ -134,6 +154,7 @@ class Wanted:
         """Get ready for another request; what is there is kept if it is of the same version."""
         if not pinned:
             self.data.clear()
+            self._memory, self._given = None, 0
 
 
 def parse_content_range(text: str | None) -> tuple[int | None, int, int | None] | None:

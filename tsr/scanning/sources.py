@@ -2,7 +2,8 @@
 
 A source is a file, a folder, searched to its depths for ``.tsr`` files, a pattern, or a URL of any
 of these. In folders and by patterns nothing hidden is found, and symbolic links to folders are not
-followed in a folder; `tsr.cli.inputs` has it from here. Raises `UnsupportedError` for what is no source.
+followed in a folder; `tsr.cli.inputs` has it from here. Raises `UnsupportedError` for what is no
+source.
 """
 
 from __future__ import annotations
