@@ -122,6 +122,8 @@ def status_error(status: int, name: str, reason: str | None = None) -> OSError:
     """Make the error for a status of HTTP that is none of success."""
     said = f"the server answered {status}" + (f" {_printable(reason)}" if reason else "")
     code = _STATUSES.get(status, errno.EIO)
+    if code in _PLAIN:
+        return OSError(code, os.strerror(code), name)
     return OSError(code, said if code == errno.EIO else f"{os.strerror(code)}: {said}", name)
 
 
