@@ -284,6 +284,12 @@ class Gate:
                 left = max(0, left - len(data))
 
 
+def test_refused_before_it_is_written() -> None:
+    """What there is no package or file system for is refused before the first tensor is written."""
+    with pytest.raises(tsr.UnsupportedError, match="Protocol not known: nonsense"):
+        tsr.create("nonsense://x.tsr")
+
+
 @pytest.mark.parametrize("url", ["memory://d/", "memory://d/x.tsr/"])
 def test_no_file_name(url: str) -> None:
     """A URL that ends in a slash names a folder; nothing appears under a name without it."""

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from tsr.remote.object import RemoteObject
+from tsr.remote.storage import filesystem
 from tsr.remote.uploading import check_object, put_bytes, put_file
 from tsr.remote.urls import basename, label
 
@@ -128,6 +129,7 @@ class RemoteFile:
 
     def __enter__(self) -> Self:
         check_object(self._url)
+        filesystem(self._url, self._options)  # what is missing for it shows before all is written
         with blame_scratch(self._url):
             self._folder = tempfile.mkdtemp(prefix="tsr-")
             flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
