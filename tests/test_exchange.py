@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pytest
 import torch
@@ -23,6 +24,13 @@ from tsr.testing import arrays
 
 X = np.arange(24, dtype=np.float32).reshape(2, 3, 4)
 NEGATIVE = torch.tensor([1 + 2j, 3 - 4j], dtype=torch.cfloat).conj().imag
+
+
+HOLE = pa.array([1.0, None], pa.float32())
+MISSING = pa.ExtensionArray.from_storage(
+    pa.fixed_shape_tensor(pa.float32(), [2]),
+    pa.array([[1.0, 2.0], [3.0, None]], pa.list_(pa.float32(), 2)),
+)
 
 
 class Exporter:
@@ -215,8 +223,20 @@ class Fetching(Exporter):
         pytest.param(
             torch.ones(2, dtype=torch.cfloat).conj(), "complex64.* no cast would", id="conj"
         ),
-        pytest.param(pa.array([1.0, None], pa.float32()), "1 missing values", id="arrow-null"),
+        pytest.param(HOLE, "1 missing values", id="arrow-null"),
         pytest.param(pa.array([1, None], pa.int32()), "fill_null", id="arrow-null-int"),
+        pytest.param(MISSING, "FixedShapeTensorArray with 1 missing", id="arrow-null-in-tensor"),
+        pytest.param(pa.table({"a": HOLE}), "Table with 1 missing", id="arrow-table"),
+        pytest.param(pa.record_batch({"a": HOLE}), "RecordBatch with 1", id="arrow-batch"),
+        pytest.param(pd.Series([1, None], dtype="Float32"), "fillna", id="pandas-missing"),
+        pytest.param(pd.Index([1, None], dtype="Int32"), "Index with 1 miss", id="pandas-index"),
+        pytest.param(pd.array([1, None], dtype="Int32"), "1 missing", id="pandas-array"),
+        pytest.param(
+            pd.DataFrame({"a": pd.Series([1, None], dtype="float[pyarrow]")}),
+            "DataFrame with 1 missing",
+            id="pandas-frame",
+        ),
+        pytest.param(np.float32, "got type, expected an array", id="class-of-numpy"),
         pytest.param(pa.array([[1.0], [2.0]]), "gives no array: ", id="arrow-lists"),
         pytest.param(pa.array(["text"]), "gives no array: ", id="arrow-text"),
     ],
@@ -241,3 +261,53 @@ def test_refused(target: Path, given: Any, message: str) -> None:
 def test_what_a_library_fetches_from_its_device() -> None:
     """Where the owner converts, it is not asked where its memory is."""
     assert tsr.dumps(Fetching(X, 2)) == tsr.dumps(X)
+
+
+def test_memory_that_was_given_back() -> None:
+    """A view of memory that is over is no array."""
+    view = memoryview(b"abcd")
+    view.release()
+    with pytest.raises(tsr.UnsupportedError, match="got memoryview, expected an array"):
+        tsr.dumps(view)
+
+
+class Failing(Exporter):
+    """An array that its owner fails to give."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(X)
+        self.error = error
+
+    def __dlpack__(self, *_: Any, **__: Any) -> Any:
+        raise self.error
+
+
+class FailingToConvert(Failing):
+    """The same, where the owner is to convert it."""
+
+    __array__ = Failing.__dlpack__
+
+
+@pytest.mark.parametrize("make", [Failing, FailingToConvert])
+@pytest.mark.parametrize(
+    "error",
+    [
+        PermissionError(13, "denied", "data.nc"),
+        MemoryError(),
+        tsr.FormatError("payload", 64, found=1, expected=2, clause="T4-CRC-2"),
+    ],
+)
+def test_what_an_owner_cannot_read(make: Callable[[Any], Any], error: Exception) -> None:
+    """An array that lies in a file, or takes memory, fails as that does, and not as no array."""
+    with pytest.raises(type(error)) as caught:
+        tsr.dumps(make(error))
+    assert caught.value is error
+
+
+def test_numbers_that_are_none() -> None:
+    """NaN in an array of numpy's is a number, in pandas too; what is filled is written."""
+    nan = np.array([1, np.nan], np.float32)
+    assert tsr.dumps(pd.Series(nan)) == tsr.dumps(nan)
+    assert tsr.dumps(pd.Series([1, None], dtype="Int32").fillna(0)) == tsr.dumps(
+        np.array([1, 0], np.int32)
+    )

@@ -10,16 +10,20 @@ give, as a list of tensors of Arrow has. Raises `UnsupportedError` for what give
 from __future__ import annotations
 
 import sys
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tsr.errors import UnsupportedError
+from tsr.errors import TSRError, UnsupportedError
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike, NDArray
 
 __all__ = ["as_ndarray", "converts_itself"]
+
+# What an owner raises for other reasons than that it has no array to give.
+_OWN_ERRORS = (OSError, MemoryError, TSRError)
 
 # Types of devices in DLPack whose memory the CPU reads like its own: CPU, pinned memory of CUDA and
 # of ROCm, managed memory of CUDA.
@@ -52,8 +56,7 @@ def as_ndarray(array: Any, cast: DTypeLike | None = None) -> NDArray[Any]:
             ".filled(...) of it",
             given=type(array),
         )
-    tensor = getattr(sys.modules.get("torch"), "Tensor", ())
-    if isinstance(array, tensor):
+    if isinstance(array, _types("torch", "Tensor")):
         from tsr.torch import as_array
 
         return as_array(array, cast=cast)
@@ -69,6 +72,8 @@ def as_ndarray(array: Any, cast: DTypeLike | None = None) -> NDArray[Any]:
         return _from_dlpack(array)
     try:
         made: NDArray[Any] = np.asarray(array)
+    except _OWN_ERRORS:
+        raise
     except Exception as error:  # the object's own code runs here
         raise _refused(array, error) from error
     return _from_dlpack(array) if made.dtype == object and _has_dlpack(array) else made
@@ -76,7 +81,9 @@ def as_ndarray(array: Any, cast: DTypeLike | None = None) -> NDArray[Any]:
 
 def converts_itself(array: Any) -> bool:
     """Tell what holds numbers from what holds arrays, or nothing of the kind."""
-    return _has_dlpack(array) or (_shows_memory(array) and not isinstance(array, bytes))
+    if isinstance(array, (type, bytes)):  # a class has what it has for its instances
+        return False
+    return _has_dlpack(array) or _shows_memory(array)
 
 
 def _shows_memory(array: Any) -> bool:
@@ -85,25 +92,49 @@ def _shows_memory(array: Any) -> bool:
         return True
     try:
         memoryview(array)
-    except TypeError:
+    except (TypeError, ValueError, BufferError):  # it has none, or gave it back
         return False
     return True
 
 
 def _has_dlpack(array: Any) -> bool:
-    # A class has it for its instances.
-    return hasattr(array, "__dlpack__") and not isinstance(array, type)
+    return hasattr(array, "__dlpack__")
 
 
 def _check_nulls(array: Any) -> None:
-    # Arrow makes NaN of a missing value, or another dtype of the array, when it converts itself.
-    nulls = getattr(array, "null_count", 0)
-    if isinstance(nulls, int) and nulls:
+    # What is missing becomes NaN, or 0 inside a list of tensors, when its owner converts it.
+    missing = _count_nulls(array)
+    if missing:
         raise UnsupportedError(
-            f"array: got {type(array).__name__} with {nulls} missing values, which the format "
-            "cannot hold; fill_null(...) gives them values",
+            f"array: got {type(array).__name__} with {missing} missing values, which the format "
+            "cannot hold; fill_null(...) of arrow, fillna(...) of pandas gives them values",
             given=type(array),
         )
+
+
+def _count_nulls(array: Any) -> int:
+    if isinstance(array, _types("pyarrow", "Table", "RecordBatch")):
+        return sum(column.null_count for column in array.columns)
+    if isinstance(array, _types("pyarrow", "FixedShapeTensorArray")):
+        return int(array.null_count + array.storage.flatten().null_count)
+    if isinstance(array, _types("pandas", "DataFrame")):
+        return sum(_count_nulls(column) for _, column in array.items())
+    if isinstance(array, _types("pandas", "Series", "Index", "api.extensions.ExtensionArray")):
+        # In what is numpy's, NaN is a number like others to pandas, too.
+        numpys = isinstance(array.dtype, np.dtype) or isinstance(
+            array, _types("pandas", "arrays.NumpyExtensionArray")
+        )
+        return 0 if numpys else int(np.count_nonzero(array.isna()))
+    nulls = getattr(array, "null_count", 0)
+    return nulls if isinstance(nulls, int) else 0
+
+
+def _types(module: str, *names: str) -> tuple[Any, ...]:
+    # Types of a package; none where nothing was made with it, for it is not imported yet.
+    try:
+        return tuple(attrgetter(name)(sys.modules[module]) for name in names)
+    except (KeyError, AttributeError):
+        return ()
 
 
 def _from_dlpack(array: Any) -> NDArray[Any]:
@@ -111,6 +142,8 @@ def _from_dlpack(array: Any) -> NDArray[Any]:
         device = int(array.__dlpack_device__()[0])
         if device in _READABLE:
             return np.from_dlpack(array)
+    except _OWN_ERRORS:
+        raise
     except Exception as error:  # the object's own code runs here
         raise _refused(array, error) from error
     raise UnsupportedError(
