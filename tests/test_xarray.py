@@ -8,13 +8,14 @@ import pickle
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import dask.array
 import fsspec
 import numpy as np
 import pytest
 import xarray as xr
+from fsspec.implementations.memory import MemoryFileSystem
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -111,6 +112,60 @@ def test_names(model: Path, source: str, names: str | None) -> None:
         assert dataset.sizes["out"] == 10
     reopened = pickle.loads(pickle.dumps(open_dataset(model / source, **options)))
     assert reopened["encoder/bias"].values.tolist() == [1] * 10
+
+
+class Locked(MemoryFileSystem):  # type: ignore[misc]  # fsspec has no types
+    """Memory that is shown to who has the key."""
+
+    protocol = "locked"
+    store: ClassVar[dict[str, Any]] = {}
+    pseudo_dirs: ClassVar[list[str]] = [""]
+
+    def __init__(self, key: str = "", **options: Any) -> None:
+        if key != "key":
+            raise PermissionError(13, "no key")
+        super().__init__(**options)
+
+    @classmethod
+    def _strip_protocol(cls, path: str) -> str:
+        return str(super()._strip_protocol(path.removeprefix("locked://")))
+
+
+def test_names_behind_urls(model: Path, tmp_path: Path) -> None:
+    """Tensors, names or both may be behind URLs, and the options are for both."""
+    fsspec.register_implementation("locked", Locked, clobber=True)
+    tensors, names, storage = "locked://m/m.tsr", "locked://m/m.json", {"key": "key"}
+    for name in ("m.tsr", "m.json"):
+        Locked(**storage).pipe_file(f"/m/{name}", (model / name).read_bytes())
+    options: dict[str, Any] = {"storage_options": storage}
+    for source, listing in [
+        (tensors, names), (tensors, model / "m.json"), (model / "m.tsr", names),
+        (f"file://{model}/m.tsr", names),
+    ]:  # fmt: skip
+        with open_dataset(source, names=listing, **options) as dataset:
+            assert dataset["encoder/bias"].values.tolist() == [1] * 10
+            again = pickle.loads(pickle.dumps(dataset.drop_attrs()))
+        assert again["encoder/weight"].values.tobytes() == LARGE[0].tobytes()
+        with pytest.raises(PermissionError):
+            open_dataset(source, names=listing)
+    Locked(**storage).pipe_file("/m/m.json", b"{}")
+    with pytest.raises(
+        tsr.ConversionError, match=r"^locked://m/m\.json: not readable as the names"
+    ):
+        open_dataset(tensors, names=names, **options)
+
+
+def test_urls_of_this_machine(model: Path) -> None:
+    """What file:// leads to is opened as by its path: a folder, too."""
+    engine = TsrBackendEntrypoint()
+    assert engine.guess_can_open(f"file://{model}/model")
+    with open_dataset(f"file://{model}/model") as dataset:
+        assert dataset["history/1"].shape == (2, 3)
+    with open_dataset(f"file://{model}/m.tsr", names=f"file://{model}/m.json") as dataset:
+        assert dataset["history/1"].shape == (2, 3)
+    for source in (model / "m.tsr", f"file://{model}/m.tsr", model / "model"):
+        with pytest.raises(tsr.UnsupportedError, match="storage_options: got some without a URL"):
+            open_dataset(source, storage_options={"key": "key"})
 
 
 def test_metadata_becomes_attributes(tmp_path: Path) -> None:
@@ -339,16 +394,31 @@ def test_memory_and_file_objects(as_stream: bool) -> None:
 @pytest.mark.parametrize(
     ("dims", "message"),
     [
-        pytest.param(("a", "b"), r"got \('a', 'b'\), expected 4 names for .* 'tensor'", id="few"),
-        pytest.param("abcd", "got 'abcd', expected 4 names", id="text"),
+        pytest.param(
+            ("a", "b"), r"got \('a', 'b'\), expected 4 different names for .* 'tensor'", id="few"
+        ),
+        pytest.param("abcd", "got 'abcd', expected 4 different names", id="text"),
+        pytest.param(("a", "b", "c", "a"), "expected 4 different names", id="twice"),
+        pytest.param((0, 1, 2, 3), "expected 4 different names", id="numbers"),
+        pytest.param(4, "got 4, expected 4 different names", id="a-number"),
         pytest.param({"x": ("a",)}, "the variable 'x', expected one of tensor", id="unknown"),
     ],
 )
 def test_dims_that_do_not_fit(target: Path, dims: Any, message: str) -> None:
     """Names of dimensions go with the variables, or are refused with what would."""
     tsr.save(target, X)
+    opened = len(xr.backends.file_manager.FILE_CACHE)
     with pytest.raises(tsr.UnsupportedError, match=message):
         open_dataset(target, dims=dims)
+    assert len(xr.backends.file_manager.FILE_CACHE) == opened
+
+
+def test_dims_of_what_is_left_out(target: Path) -> None:
+    """The same names of dimensions do for files of which some variables are left out."""
+    tsr.save(target, [X, X], format="tsr4")
+    dims = {"tensor_0": tuple("abcd"), "tensor_1": tuple("efgh")}
+    with open_dataset(target, dims=dims, drop_variables="tensor_0") as dataset:
+        assert {name: array.dims for name, array in dataset.items()} == {"tensor_1": tuple("efgh")}
 
 
 def test_broken_files(target: Path) -> None:

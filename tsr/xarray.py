@@ -11,19 +11,20 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tsr.converters import folder
 from tsr.converters.names import SUFFIX
 from tsr.converters.sidecar import Named
+from tsr.converters.stage import staged
 from tsr.converters.tensor import Tensor
 from tsr.converters.tree import Options
 from tsr.errors import UnsupportedError
 from tsr.extras import require
 from tsr.lazy_tensor import Held, LazyTensor, Opener, manager_of
-from tsr.remote import basename, is_url
+from tsr.remote import basename, is_url, local_path, refuse_options
 from tsr.source import is_path
 
 if TYPE_CHECKING:
@@ -71,11 +72,11 @@ class TsrBackendEntrypoint(BackendEntrypoint):
         Parameters
         ----------
         filename_or_obj : path, URL, file object or bytes-like
-            A folder has a ``tensors.json``. What is no path is held open by the dataset, which
-            then cannot be pickled.
+            A folder is one of this machine, with a ``tensors.json``. What is no path is held open
+            by the dataset, which then cannot be pickled.
         drop_variables : str or iterable of str, optional
             Variables that are left out.
-        names : path, optional
+        names : path or URL, optional
             The names of the tensors of a TSR4 file, as ``tsr convert --names`` writes them. They
             give the variables their names and shapes, and the dataset its attributes, as a
             ``tensors.json`` does. Without names a variable is ``tensor``, several are
@@ -98,26 +99,21 @@ class TsrBackendEntrypoint(BackendEntrypoint):
         """
         dropped = {drop_variables} if isinstance(drop_variables, str) else set(drop_variables or ())
         found = _find(filename_or_obj, names, strict, verify, storage_options)
-        found.tensors = {k: each for k, each in found.tensors.items() if k not in dropped}
-        named = _dimensions(found, dims)
-        variables = {
-            name: xarray.Variable(
-                named[name],
-                indexing.LazilyIndexedArray(array),
-                encoding=_encoding(array, named[name]),
-            )
-            for name, array in found.tensors.items()
-        }
-        dataset = xarray.Dataset(variables, attrs=found.attributes)
         managers = {id(array.files): array.files for array in found.tensors.values()}
-        dataset.set_close(partial(_close, list(managers.values())))
+        close = partial(_close, list(managers.values()))
+        try:
+            dataset = _make_dataset(found, dims, dropped)
+        except BaseException:
+            close()
+            raise
+        dataset.set_close(close)
         return dataset
 
     def guess_can_open(self, filename_or_obj: Any) -> bool:
         """Tell by a path's suffix, or by the ``tensors.json`` of a folder."""
         if not is_path(filename_or_obj):
             return False
-        path = os.fsdecode(filename_or_obj)
+        path = _located(filename_or_obj)
         if is_url(path):
             return basename(path).lower().endswith(SUFFIX)
         return path.lower().endswith(SUFFIX) or folder.is_folder(path)
@@ -135,14 +131,19 @@ def _find(
     source: Any, names: Any, strict: bool, verify: bool, storage_options: Mapping[str, Any] | None
 ) -> _Found:
     if is_path(source):
-        source = os.fsdecode(source)
+        source = _located(source)
     if names is not None:
         if not isinstance(source, str):
             raise UnsupportedError("names: got some for what is no path", given=type(source))
-        return _read_tree(Named(os.fsdecode(names)), source, strict, verify)
-    if isinstance(source, str) and not is_url(source) and os.path.isdir(source):
-        return _read_tree(folder, source, strict, verify)
+        names = _located(names)
+    if not is_url(source) and not is_url(names):
+        refuse_options(storage_options)
     opener = Opener(source, strict, verify, storage_options)
+    if names is not None:
+        with staged(storage_options) as stage:
+            return _read_tree(Named(stage.fetch(names) if is_url(names) else names), opener)
+    if isinstance(source, str) and not is_url(source) and os.path.isdir(source):
+        return _read_tree(folder, opener)
     # What is no path can neither be opened again nor hashed.
     files: Any = manager_of(opener) if is_path(source) else Held(opener("r"))
     with files.acquire_context() as file:
@@ -152,22 +153,34 @@ def _find(
     return _Found(tensors, {}, format == "TSR4")
 
 
-def _read_tree(reader: Any, path: str, strict: bool, verify: bool) -> _Found:
+def _located(path: Any) -> str:
+    # A path, or the URL of what is not on this machine.
+    text = os.fsdecode(path)
+    local = local_path(text) if is_url(text) else None
+    return text if local is None else local
+
+
+def _read_tree(reader: Any, opener: Opener) -> _Found:
     # What has names, and attributes beside the tensors.
     managers: dict[str, Any] = {}
     tensors: dict[str, LazyTensor] = {}
     attributes: dict[str, Any] = {}
-    with reader.read(path, Options(strict=strict)) as document:
+    remote = is_url(opener.source)
+    options = Options(strict=opener.strict, storage=opener.storage_options if remote else None)
+    with reader.read(opener.source, options) as document:
         for name, leaf in _leaves(document.tree, ""):
             if not isinstance(leaf, Tensor):
                 attributes[name] = leaf
                 continue
             location = leaf.location
             assert location is not None  # noqa: S101 - both formats know it
-            file = str(location.path)
+            # Where the source is a URL, it is the only file, and errors call it otherwise.
+            file = opener.source if remote else str(location.path)
             if file not in managers:
-                managers[file] = manager_of(Opener(file, strict, verify))
-            tensors[name] = LazyTensor(managers[file], location.place or 0, verify, leaf.shape)
+                managers[file] = manager_of(replace(opener, source=file))
+            tensors[name] = LazyTensor(
+                managers[file], location.place or 0, opener.verify, leaf.shape
+            )
         # Which framework the tensors were written for is no attribute of theirs.
         text = {key: value for key, value in document.metadata.items() if key != "format"}
         return _Found(tensors, {**text, **attributes}, False)
@@ -191,8 +204,7 @@ def _leaves(tree: Any, name: str) -> Iterator[tuple[str, Any]]:
         yield from _leaves(child, f"{name}/{key}" if name else str(key))
 
 
-def _dimensions(found: _Found, dims: Any) -> dict[str, tuple[str, ...]]:
-    # The names of each variable's dimensions.
+def _make_dataset(found: _Found, dims: Any, dropped: set[str]) -> xarray.Dataset:
     by_name = dims if isinstance(dims, Mapping) else dict.fromkeys(found.tensors, dims)
     unknown = sorted(by_name.keys() - found.tensors.keys())
     if unknown:
@@ -201,24 +213,35 @@ def _dimensions(found: _Found, dims: Any) -> dict[str, tuple[str, ...]]:
             f"{', '.join(list(found.tensors)[:10]) or 'none'}",
             given=unknown[0],
         )
-    made = {}
-    for name, array in found.tensors.items():
+    shown = {name: array for name, array in found.tensors.items() if name not in dropped}
+    variables = {}
+    for name, array in shown.items():
         given = by_name.get(name)
-        if isinstance(given, str) or (given is not None and len(given) != len(array.shape)):
-            raise UnsupportedError(
-                f"dims: got {given!r}, expected {len(array.shape)} names for the variable "
-                f"{name!r} of the shape {array.shape}",
-                given=given,
-            )
         if given is None:
-            prefix = "" if len(found.tensors) == 1 else f"{name}_"
-            rank = range(len(array.shape))
-            given = [
+            prefix = "" if len(shown) == 1 else f"{name}_"
+            named = tuple(
                 prefix + (_TSR4_DIMENSIONS[axis] if found.is_tsr4 else f"dim_{axis}")
-                for axis in rank
-            ]
-        made[name] = tuple(given)
-    return made
+                for axis in range(len(array.shape))
+            )
+        else:
+            named = _checked_dimensions(given, name, array.shape)
+        variables[name] = xarray.Variable(
+            named, indexing.LazilyIndexedArray(array), encoding=_encoding(array, named)
+        )
+    return xarray.Dataset(variables, attrs=found.attributes)
+
+
+def _checked_dimensions(given: Any, name: str, shape: tuple[int, ...]) -> tuple[str, ...]:
+    # A dimension that comes twice is one that xarray takes, and fails over later.
+    if isinstance(given, Sequence) and not isinstance(given, str):
+        named = tuple(given)
+        if len({each for each in named if isinstance(each, str)}) == len(named) == len(shape):
+            return named
+    raise UnsupportedError(
+        f"dims: got {given!r}, expected {len(shape)} different names for the variable {name!r} of "
+        f"the shape {shape}",
+        given=given,
+    )
 
 
 def _encoding(array: LazyTensor, dims: tuple[str, ...]) -> dict[str, Any]:

@@ -244,7 +244,9 @@ def open_tensors(
     FormatError, ConversionError, MissingExtraError, OSError
         As said above; `NamedTensor.array` raises them where only the elements show it.
     """
-    options = Options(strict=strict, lossy=True, scratch=tempfile.gettempdir())
+    options = Options(
+        strict=strict, lossy=True, scratch=tempfile.gettempdir(), storage=storage_options
+    )
     if not is_path(source):
         yield _read_tsr(source, options)
         return
@@ -252,7 +254,7 @@ def open_tensors(
     if is_url(path):
         local = local_path(path)
         if local is None:
-            with _open_remote(path, options, storage_options) as reading:
+            with _open_remote(path, options) as reading:
                 yield reading
             return
         path = local
@@ -280,24 +282,22 @@ def _read_other(
 
 
 @contextmanager
-def _open_remote(
-    url: str, options: Options, storage: Mapping[str, Any] | None
-) -> Iterator[Reading]:
+def _open_remote(url: str, options: Options) -> Iterator[Reading]:
     from tsr.converters.remote import fetched, is_remote_folder
     from tsr.converters.stage import staged
     from tsr.remote.object import RemoteObject
 
     suffix = registry.suffix_of(basename(url))
     known = bool(suffix) and registry.find_format(suffix) is not None
-    is_folder = is_remote_folder(url, storage)
-    magic = b"" if known or is_folder else RemoteObject(url, storage).read(0, len(V1_MAGIC))
+    is_folder = is_remote_folder(url, options.storage)
+    magic = b"" if known or is_folder else RemoteObject(url, options.storage).read(0, len(V1_MAGIC))
     if not is_folder and (suffix == plan.TSR or magic in (V1_MAGIC, TSR4_MAGIC)):
-        yield _read_tsr(url, options, storage)
+        yield _read_tsr(url, options)
         return
     if not known and not is_folder:
         what = f"{suffix} files" if suffix else "files without a suffix"
         raise ConversionError(f"nothing reads {what}", path=label(url))
-    with staged(storage) as stage:
+    with staged(options.storage) as stage:
         path = fetched(url, is_folder, stage)
         with _read_other(path, plan.reader_of(path), options, stage.told) as reading:
             yield reading
@@ -333,10 +333,8 @@ def _reader(path: str) -> Format:
     return plan.reader_of(path)
 
 
-def _read_tsr(
-    source: Source, options: Options, storage: Mapping[str, Any] | None = None
-) -> Reading:
-    file = OpenFile(source, options, storage)
+def _read_tsr(source: Source, options: Options) -> Reading:
+    file = OpenFile(source, options)
     return _reading(file.path, file.format, file.mode, file.tree(), False)
 
 

@@ -52,6 +52,7 @@ class Named:
     def read(self, path: str, options: Options) -> Iterator[Document]:
         """Read both files."""
         file = OpenFile(path, options)
+        path = file.path or path  # of a URL what may be shown
         total = len(file.infos)
         left = set(range(total))
 

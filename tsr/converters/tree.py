@@ -83,6 +83,8 @@ class Options:
     durable : bool, optional
     scratch : str
         A directory on the disk that is written to, for files without a name.
+    storage : mapping, optional
+        What the file system of a URL is made with, for the formats of this package.
     """
 
     cast: str | Mapping[str, str] | None = None
@@ -93,6 +95,7 @@ class Options:
     compress: bool = False
     durable: bool | None = None
     scratch: str = "."
+    storage: Mapping[str, Any] | None = None
 
 
 class Entries:

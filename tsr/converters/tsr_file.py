@@ -21,7 +21,7 @@ from tsr.layout import TSR4_ZLIB, V1_RANK_MAX
 from tsr.tensor_file import TensorFile
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from numpy.typing import NDArray
 
@@ -86,14 +86,10 @@ class OpenFile:
     ----------
     source : path, URL, file object or bytes-like
     options : Options
-    storage : mapping, optional
-        For a URL: what its file system is made with.
     """
 
-    def __init__(
-        self, source: Source, options: Options, storage: Mapping[str, Any] | None = None
-    ) -> None:
-        self._contents = open_contents(source, options.strict, storage_options=storage)
+    def __init__(self, source: Source, options: Options) -> None:
+        self._contents = open_contents(source, options.strict, storage_options=options.storage)
         self._file = TensorFile(self._contents)
         self._scratch = options.scratch
 
