@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import itertools
-import threading
 from collections.abc import Iterator
-from functools import partial
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import numpy as np
@@ -14,6 +11,7 @@ import pytest
 
 import tsr
 from tests.containers import entry_at, patched
+from tests.remote_servers import Asked, HttpServer, Reply, S3Server, http_server, part, s3_server
 from tsr.cli import main
 from tsr.scanning import Table
 from tsr.scanning.directory import PART
@@ -22,6 +20,11 @@ from tsr.scanning.local import FEW
 fsspec = pytest.importorskip("fsspec", reason="needs the extra remote")
 
 TINY = np.arange(6, dtype=np.float32).reshape(2, 3)
+HEADER = ("GET", "bytes=0-63")
+
+# What the HTTP server has, by path.
+OBJECTS: dict[str, bytes] = {}
+
 _serial = itertools.count()
 
 
@@ -77,9 +80,13 @@ def test_folders_and_patterns(folder: str) -> None:
     seen = [f"{folder}/a.tsr", f"{folder}/b.tsr", f"{folder}/in/c.TSR"]
     for source in (folder, f"{folder}/"):
         assert [url.replace(":///", "://") for url in tsr.scan(source)["path"]] == seen
-    found = tsr.scan(f"{folder}/?.tsr")
-    assert [url.rpartition("/")[2] for url in found["path"]] == ["a.tsr", "b.tsr"]
-    assert set(found["status"]) == {"ok"}
+    for pattern, names in {
+        "?.tsr": "a.tsr b.tsr", "*.tsr": "a.tsr b.tsr", "**/*.tsr": "a.tsr b.tsr",
+        "*/*": "in/c.TSR", ".*.tsr": ".h.tsr", ".in/*": ".in/d.tsr", "*/.*": "in/.e.tsr",
+    }.items():  # fmt: skip
+        found = tsr.scan(f"{folder}/{pattern}")
+        assert [url.partition(folder[9:] + "/")[2] for url in found["path"]] == names.split()
+        assert set(found["status"]) == {"ok"}
 
 
 def test_bad_sources(folder: str) -> None:
@@ -121,84 +128,101 @@ def test_the_command(folder: str, capsys: pytest.CaptureFixture[str]) -> None:
 # ------------------------------------------------------------------ requests
 
 
-class _Server(ThreadingHTTPServer):
-    """Has objects by name, and writes down what it is asked for."""
-
-    daemon_threads = True
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), partial(_Handler))
-        self.objects: dict[str, bytes] = {}
-        self.asked: list[tuple[str, str, str | None]] = []
-        self.url = f"http://127.0.0.1:{self.server_address[1]}"
-
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    server: _Server
-
-    def do_GET(self) -> None:
-        wanted = self.headers["Range"]
-        self.server.asked.append((self.command, self.path, wanted))
-        data = self.server.objects.get(self.path)
-        if data is None:
-            self.send_response(403 if "forbidden" in self.path else 404)
-            self.send_header("Content-Length", "0")
-            self.end_headers()
-            return
-        first, _, last = (wanted or "bytes=0-").removeprefix("bytes=").partition("-")
-        piece = data[int(first) : int(last) + 1 if last else None]
-        self.send_response(206)
-        self.send_header("Content-Length", str(len(piece)))
-        self.send_header("ETag", '"1"')
-        stop = int(first) + len(piece) - 1
-        self.send_header("Content-Range", f"bytes {first}-{stop}/{len(data)}")
-        self.end_headers()
-        if self.command == "GET":
-            self.wfile.write(piece)
-
-    do_HEAD = do_GET  # noqa: N815 - a name that http.server looks for
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-
 @pytest.fixture
-def server() -> Iterator[_Server]:
-    """Start a server on this machine."""
-    pytest.importorskip("aiohttp", reason="needs the extra remote")
-    with _Server() as made:
-        thread = threading.Thread(target=made.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        yield made
-        made.shutdown()
-        thread.join()
+def server() -> Iterator[HttpServer]:
+    """Run an HTTP server that has what `OBJECTS` holds."""
+
+    def answer(asked: Asked) -> Reply:
+        data = OBJECTS.get(asked.path)
+        return (
+            Reply(403 if "forbidden" in asked.path else 404) if data is None else part(data, asked)
+        )
+
+    OBJECTS.clear()
+    with http_server(answer) as found:
+        yield found
 
 
-def test_one_request_an_object(server: _Server) -> None:
+def test_one_request_an_object(server: HttpServer) -> None:
     """A file of TSR v1 costs 64 bytes of it; one of TSR4 those and its directory."""
     names = [f"/{number:02}.tsr" for number in range(70)]
-    server.objects = {name: tsr.dumps(np.zeros(number)[:0].astype(np.int8)) for number, name in
-                      enumerate(names)}  # fmt: skip
-    table = tsr.scan(server.url + name for name in names)
+    for number, name in enumerate(names):
+        OBJECTS[name] = tsr.dumps(np.zeros(number, np.int8))
+    table = tsr.scan(server.address + name for name in names)
     assert set(table["status"]) == {"ok"}
-    assert sorted(server.asked) == [("GET", name, "bytes=0-63") for name in names]
+    assert sorted(asked.path for asked in server.asked) == names
+    assert server.made() == [HEADER] * len(names)
     for count in (3, FEW + 1):
-        server.asked.clear()
-        server.objects["/many.tsr"] = tsr.dumps([TINY] * count, format="tsr4")
-        assert tsr.scan(f"{server.url}/many.tsr").rows == count
-        assert server.asked == [
-            ("GET", "/many.tsr", "bytes=0-63"),
-            ("GET", "/many.tsr", f"bytes=64-{entry_at(count) - 1}"),
-        ]
+        OBJECTS["/many.tsr"] = tsr.dumps([TINY] * count, format="tsr4")
+        assert tsr.scan(server.url("many.tsr")).rows == count
+        assert server.made() == [HEADER, ("GET", f"bytes=64-{entry_at(count) - 1}")]
 
 
-def test_refusals(server: _Server) -> None:
+def test_refusals(server: HttpServer) -> None:
     """What a server refuses is a row in its place."""
-    server.objects = {"/a.tsr": tsr.dumps(TINY)}
-    urls = [f"{server.url}/{name}.tsr" for name in ("a", "absent", "forbidden", "a")]
+    OBJECTS["/a.tsr"] = tsr.dumps(TINY)
+    urls = [server.url(f"{name}.tsr") for name in ("a", "absent", "forbidden", "a")]
     table = tsr.scan(urls)
     assert table["path"].tolist() == urls
     assert table["status"].tolist() == ["ok", "error", "error", "ok"]
     assert table["error"][1] == "No such file or directory"
     assert table["error"][2].startswith("Permission denied")
+
+
+@pytest.fixture(scope="module")
+def s3() -> Iterator[S3Server]:
+    """Run an S3 server with a folder of 40 files, a broken one, and one of TSR4."""
+    with s3_server() as found:
+        for number in range(40):
+            found.put(f"run/{number:02}.tsr", tsr.dumps(np.zeros(number, np.int8)))
+        found.put("run/bad.tsr", b"TSR!")
+        found.put("run/in/many.tsr", tsr.dumps([TINY] * 3, format="tsr4"))
+        found.put("run/in/notes.txt", b"no tensor")
+        yield found
+
+
+@pytest.mark.parametrize(
+    ("source", "listing"),
+    [
+        pytest.param("run/", 1, id="folder"),
+        # Whether it is an object, and whether it is a folder; then what is in it.
+        pytest.param("run", 4, id="folder-without-slash"),
+        pytest.param("run/**/*.tsr", 1, id="pattern"),
+    ],
+)
+def test_requests_to_s3(s3: S3Server, source: str, listing: int) -> None:
+    """A folder or pattern is one list, then a request a file, and one more a file of TSR4."""
+    s3.asked.clear()
+    told: list[tuple[Any, ...]] = []
+    table = tsr.scan(
+        f"s3://bucket/{source}", storage_options=s3.options,
+        progress=lambda *given: told.append(given),
+    )  # fmt: skip
+    assert table["path"].tolist() == [
+        *(f"s3://bucket/run/{number:02}.tsr" for number in range(40)),
+        "s3://bucket/run/bad.tsr", *["s3://bucket/run/in/many.tsr"] * 3,
+    ]  # fmt: skip
+    assert table["bytes"].tolist() == [*range(40), 0, 24, 24, 24]
+    assert table["status"].tolist() == ["ok"] * 40 + ["invalid"] + ["ok"] * 3
+    assert told == [(42, None, "s3://bucket/run/in/many.tsr")]
+    asked = [asked.range for asked in s3.asked if asked.path.endswith(".tsr")]
+    assert sorted(map(str, asked)) == sorted(
+        ["bytes=0-63"] * 41 + ["bytes=0-3", f"bytes=64-{entry_at(3) - 1}"]
+    )
+    assert len(s3.asked) - len(asked) == listing
+
+
+def test_what_s3_lacks(s3: S3Server) -> None:
+    """Objects, folders and buckets that are not there are rows."""
+    sources = [f"s3://{name}" for name in (
+        "bucket/run/00.tsr", "bucket/absent.tsr", "bucket/absent/", "bucket/absent*.tsr",
+        "absent/x.tsr", "absent/",
+    )]  # fmt: skip
+    for workers in (1, 4):
+        table = tsr.scan(sources, workers=workers, storage_options=s3.options)
+        assert table["path"].tolist() == sources
+        assert table["status"].tolist() == ["ok", *["error"] * 5]
+        assert table["error"].tolist() == [
+            None, "No such file or directory", "No .tsr file in this folder",
+            "Nothing matches this pattern", *["No such file or directory"] * 2,
+        ]  # fmt: skip

@@ -6,6 +6,7 @@ raised for an object, whatever it is; a package that is not there raises `Missin
 
 from __future__ import annotations
 
+import re
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ from tsr.contents import decode_layout
 from tsr.errors import FormatError, MissingExtraError, TSRError
 from tsr.header import raise_error
 from tsr.layout import TSR4_HEADER_SIZE, TSR4_MAGIC, V1_HEADER_SIZE
-from tsr.remote import Entry, RemoteObject, basename, is_folder, list_objects
+from tsr.remote import Entry, RemoteObject, basename, is_folder, join, list_objects
 from tsr.remote.listing import is_pattern
 from tsr.scanning.directory import claimed_count, tensor_parts
 from tsr.scanning.local import FEW, Found, Tensors
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from tsr.scanning.facts import Judge
 
 __all__ = ["RemoteFiles", "listed"]
+
+_HIDDEN = "/."
 
 
 class RemoteFiles:
@@ -104,9 +107,12 @@ def listed(
 ) -> Iterator[Entry | OSError | TSRError]:
     """Give what is in a folder, or matches a pattern; or what goes wrong."""
     found = False
+    is_shown = _is_file_below if is_folder else _is_match
     try:
-        for entry in list_objects(url, storage_options):
-            if not is_folder or _is_shown(entry.url, url):
+        # With / at its end a folder is one, and nobody has to be asked whether it is.
+        place = join(url, "") if is_folder and not url.endswith("/") else url
+        for entry in list_objects(place, storage_options):
+            if is_shown(entry.url, url):
                 found = True
                 yield entry
         if not found:
@@ -119,7 +125,15 @@ def listed(
         yield error
 
 
-def _is_shown(url: str, folder: str) -> bool:
+def _is_file_below(url: str, folder: str) -> bool:
     # Neither the file nor a folder on the way to it is hidden.
     below = url.partition("::")[0].removeprefix(folder.partition("::")[0].rstrip("/"))
-    return is_tensor_file(basename(url)) and "/." not in below
+    return is_tensor_file(basename(url)) and _HIDDEN not in below
+
+
+def _is_match(url: str, pattern: str) -> bool:
+    # As in a shell, a wildcard stands for nothing hidden.
+    pattern = pattern.partition("::")[0]
+    fixed = re.split(r"[*?[]", pattern, maxsplit=1)[0].rpartition("/")[0]
+    below = url.partition("::")[0].removeprefix(fixed)
+    return _HIDDEN not in below or _HIDDEN in pattern.removeprefix(fixed)
