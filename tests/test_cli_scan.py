@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import os
 import signal
@@ -101,6 +102,23 @@ def test_names_that_steer(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
     assert b'\n"odd\n\x1b[1m\xff.tsr",0,' in capfdbinary.readouterr().out
     assert main(["scan", "--json", name]) == 0
     assert json.loads(capfdbinary.readouterr().out)[0]["path"] == name
+
+
+def test_names_across_lines(
+    capfdbinary: pytest.CaptureFixture[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Readers of CSV get a name with ends of lines as it is; people see them escaped, in a line."""
+    name = "a\rb\nc\u2028.tsr"
+    os.rename("runs/a.tsr", name)
+    assert main(["scan", "--csv", name]) == 0
+    text = capfdbinary.readouterr().out.decode()
+    assert text.endswith(",ok,\n")
+    [row] = csv.DictReader(io.StringIO(text, newline=""))
+    assert row["path"] == name
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    assert main(["scan", "--csv", name]) == 0
+    out = capfdbinary.readouterr().out.decode()
+    assert [line.partition(",")[0] for line in out.splitlines()] == ["path", r'"a\rb\nc\u2028.tsr"']
 
 
 @pytest.mark.parametrize(

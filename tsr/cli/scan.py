@@ -6,13 +6,13 @@ Rows are printed as they come, in memory that does not grow. No numpy.
 from __future__ import annotations
 
 import csv
-import io
 import os
 import sys
 from argparse import ArgumentTypeError
 from collections import Counter
 from contextlib import closing
 from itertools import groupby
+from types import SimpleNamespace
 from typing import IO, TYPE_CHECKING, Any, cast
 
 from tsr.cli.arguments import add_color, add_json, add_lenient, add_paths, command_parser
@@ -220,13 +220,16 @@ def _print_json(batches: Iterator[list[_Row]]) -> None:
 
 def _print_csv(batches: Iterator[list[_Row]], on_terminal: bool) -> None:
     def put(values: list[Any]) -> None:
-        text = io.StringIO()
-        csv.writer(text, lineterminator="\n").writerows(values)
+        lines: list[str] = []
+        # With this end of lines a name with a lone \r gets quotes in every version of Python.
+        end = "\r\n"
+        csv.writer(SimpleNamespace(write=lines.append), lineterminator=end).writerows(values)
+        lines = [line.removesuffix(end) for line in lines]
         if on_terminal:
-            for line in text.getvalue().splitlines():
+            for line in lines:
                 print(printable(line))
         else:
-            print_bytes(os.fsencode(text.getvalue()))
+            print_bytes(os.fsencode("".join(f"{line}\n" for line in lines)))
 
     put([COLUMNS])
     for rows in batches:

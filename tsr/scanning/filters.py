@@ -70,6 +70,8 @@ class ShapePattern:
 
     def __init__(self, text: str) -> None:
         inner = text.strip()
+        if not inner:  # as of a variable of the shell that is not set
+            raise _wrong(text, "nothing in it")
         if inner.startswith("(") and inner.endswith(")"):
             inner = inner[1:-1]
         words = [word.strip() for word in inner.split(",")]
@@ -81,8 +83,9 @@ class ShapePattern:
         if words.count(_REST) > 1:
             raise _wrong(text, f"{_REST} more than once")
         rest = words.index(_REST) if _REST in words else None
-        self._before = words if rest is None else words[:rest]
-        self._behind = [] if rest is None else words[rest + 1 :]
+        dims = [int(word) if _is_number(word) else word for word in words]
+        self._before = dims if rest is None else dims[:rest]
+        self._behind = [] if rest is None else dims[rest + 1 :]
         self._open = rest is not None
 
     def matches(self, shape: tuple[int, ...]) -> bool:
@@ -93,14 +96,15 @@ class ShapePattern:
         behind = shape[len(shape) - len(self._behind) :]
         names: dict[str, int] = {}
         for word, dim in zip(words, (*shape[: len(self._before)], *behind), strict=True):
-            expected = int(word) if _is_number(word) else names.setdefault(word, dim)
+            expected = word if isinstance(word, int) else names.setdefault(word, dim)
             if expected != dim and word != _ANY:
                 return False
         return True
 
 
 def _is_number(word: str) -> bool:
-    return word.isascii() and word.isdigit()
+    # Python makes no number of thousands of digits, and no dimension has so many.
+    return word.isascii() and word.isdigit() and len(word) < 100
 
 
 def _wrong(text: str, what: str) -> UnsupportedError:
