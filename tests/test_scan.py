@@ -375,7 +375,7 @@ def test_progress(tmp_path: Path) -> None:
 
 def test_interrupted(tmp_path: Path) -> None:
     """Ctrl-C ends a scan at once, by one thread or several, and leaves nothing open."""
-    paths = write(tmp_path, 3_000)
+    paths = write(tmp_path, 1) * 3_000
 
     def interrupt(done: int, *_: object) -> None:
         if done > 600:
