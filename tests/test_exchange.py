@@ -263,6 +263,17 @@ def test_what_a_library_fetches_from_its_device() -> None:
     assert tsr.dumps(Fetching(X, 2)) == tsr.dumps(X)
 
 
+def test_inside_vmap() -> None:
+    """A tensor that torch only traces has no values to write."""
+
+    def save(tensor: Any) -> Any:
+        tsr.dumps(tensor)
+        return tensor
+
+    with pytest.raises(tsr.UnsupportedError, match=r"numpy cannot show: .*storage"):
+        torch.vmap(save)(torch.ones(2, 2))
+
+
 def test_memory_that_was_given_back() -> None:
     """A view of memory that is over is no array."""
     view = memoryview(b"abcd")

@@ -196,9 +196,9 @@ def as_array(tensor: torch.Tensor, *, cast: DTypeLike | None = None) -> NDArray[
                 cast="float32",
             )
         tensor = tensor.to(torch.float32)
-    if tensor.numel() and not tensor.untyped_storage().nbytes():
-        raise UnsupportedError("tensor: got one whose memory was given back")
     try:
+        if tensor.numel() and not tensor.untyped_storage().nbytes():
+            raise RuntimeError("its memory was given back")
         array: NDArray[Any] = tensor.numpy(force=True)
     except (TypeError, RuntimeError) as error:  # dtypes and tensors that numpy knows nothing of
         raise UnsupportedError(
