@@ -7,8 +7,12 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
+from time import monotonic, sleep
 from typing import Any
 
 import dask
@@ -23,7 +27,7 @@ from tsr.dask.journal import NAME, Journal
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # those of distributed about its own end
 
-FILES = 2000
+FILES = 600
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +93,7 @@ def test_a_killed_worker_loses_nothing(cluster: Client, many: Path, tmp_path: Pa
         assert total == FILES
 
     summary = tsr.dask.convert(
-        many, tmp_path / "dask", client=cluster, files_per_task=100, progress=watch
+        many, tmp_path / "dask", client=cluster, files_per_task=30, progress=watch
     )
     assert len(pids) == 1
     assert counts(summary) == (FILES - 1, 0, 1)
@@ -263,3 +267,52 @@ def test_shell(
     assert capfd.readouterr().err.splitlines() == ["tsr: 0 converted, 4 done before, 0 failed"]
     assert main(["convert", "--batch", "2", "a", "b"]) == 2
     assert main([*command, "--batch", "0"]) == 2
+
+
+def run_shell(src: Path, dst: Path) -> subprocess.Popen[str]:
+    """Begin ``tsr convert --dask local`` with processes of its own; wait for its first file."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tsr", "convert", "--dask", "local", "--batch", "2", src, dst],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, bufsize=1,
+        start_new_session=True,
+    )  # fmt: skip
+    assert process.stdout is not None
+    assert process.stdout.readline()
+    return process
+
+
+def is_gone(session: int) -> bool:
+    """Whether no process of a session is there any more, but for those that nobody waits for."""
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            state, _, _, found = status.read_text().rpartition(")")[2].split()[:4]
+            if found == str(session) and state != "Z":
+                return False
+    return True
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/stat"), reason="it looks for processes there")
+def test_killed_and_interrupted(cluster: Client, many: Path, tmp_path: Path) -> None:
+    """SIGKILL, and Ctrl-C to all processes of a terminal, leave none and what can be gone on from.
+
+    With Ctrl-C the exit code is 130, and nothing is said.
+    """
+    dst = tmp_path / "dst"
+    for number, code in ((signal.SIGKILL, -signal.SIGKILL), (signal.SIGINT, 130)):
+        with run_shell(many, dst) as process:
+            if number == signal.SIGKILL:
+                process.kill()
+            else:
+                os.killpg(process.pid, number)
+            _, err = process.communicate(timeout=30)
+            assert process.returncode == code
+            assert code < 0 or err == ""
+        end = monotonic() + 10
+        while not is_gone(process.pid):
+            assert monotonic() < end
+            sleep(0.05)
+    summary = tsr.dask.convert(many, dst, client=cluster)
+    assert 0 < summary.skipped < FILES - 1
+    assert summary.converted + summary.skipped == FILES - 1
+    tsr.convert(many, tmp_path / "serial", on_error="report")
+    assert tree(dst) == tree(tmp_path / "serial")

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 from collections import deque
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from logging import CRITICAL
 from queue import Empty, SimpleQueue
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
@@ -122,17 +124,40 @@ def _made(distributed: Any, address: str) -> Iterator[Any]:
         with client:
             yield client
         return
-    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    # Pages of mapped files count as memory that a process takes, and are none that it needs: no
-    # limit that would have workers paused or killed.
-    with (
-        distributed.LocalCluster(
-            n_workers=cpus or 1, threads_per_worker=1, processes=True, memory_limit=0,
-            dashboard_address="127.0.0.1:0",
-        ) as cluster,
-        distributed.Client(cluster, set_as_default=False) as client,
-    ):  # fmt: skip
+    with _local(distributed) as client:
         yield client
+
+
+@contextmanager
+def _local(distributed: Any) -> Iterator[Any]:
+    # A terminal sends Ctrl-C to the workers too, and a cluster that is half made or half closed
+    # cannot be closed: what is started while the signal is held never gets it, and this process
+    # gets it as soon as all is there.
+    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    with ExitStack() as stack:
+        stack.callback(_hold_interrupt, False)
+        _hold_interrupt(True)
+        # Pages of mapped files count as memory that a process takes, and are none that it needs:
+        # no limit that would have workers paused or killed.
+        cluster = distributed.LocalCluster(
+            n_workers=cpus or 1, threads_per_worker=1, processes=True, memory_limit=0,
+            dashboard_address="127.0.0.1:0", silence_logs=CRITICAL,
+        )  # fmt: skip
+        stack.enter_context(cluster)
+        client = stack.enter_context(distributed.Client(cluster, set_as_default=False))
+        stack.callback(_hold_interrupt, True)
+        _hold_interrupt(False)
+        yield client
+
+
+def _hold_interrupt(hold: bool) -> None:
+    # Threads and processes that are started meanwhile hold it for good.
+    if not hasattr(signal, "pthread_sigmask"):  # Windows has none
+        return
+    from multiprocessing.resource_tracker import ensure_running
+
+    ensure_running()  # it lets the signal through when it starts
+    signal.pthread_sigmask(signal.SIG_BLOCK if hold else signal.SIG_UNBLOCK, {signal.SIGINT})
 
 
 def _windowed(
