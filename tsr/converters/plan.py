@@ -166,7 +166,8 @@ def find_convertible(
 
 def check_apart(source: str, destination: str) -> None:
     """Check that a file or folder to write neither contains its source nor lies in it."""
-    if lies_in(source, destination) or lies_in(destination, source):
+    read, written = Path(os.path.realpath(source)), Path(os.path.realpath(destination))
+    if read.is_relative_to(written) or written.is_relative_to(read):
         raise ConversionError(
             f"one of source and destination {destination} lies inside the other", path=source
         )

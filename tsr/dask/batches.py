@@ -6,6 +6,7 @@ Nothing is raised but what is no fault of a file.
 from __future__ import annotations
 
 import os
+from stat import S_ISDIR
 from typing import TYPE_CHECKING, NamedTuple
 
 from tsr.converters import plan
@@ -73,7 +74,7 @@ def stamp(path: str) -> list[int]:
         There is nothing.
     """
     status = os.stat(path)
-    if not os.path.isdir(path):
+    if not S_ISDIR(status.st_mode):
         return [status.st_size, status.st_mtime_ns]
     count, size, latest = 0, 0, status.st_mtime_ns
     for folder, _, names in walk(path):

@@ -266,7 +266,8 @@ class _Run:
     def _line(self, name: str, state: list[int], outcome: Outcome) -> dict[str, Any]:
         if outcome.result.error is not None:
             return self._failure(name, outcome.result.error)
-        made = os.path.relpath(outcome.result.destination or "", self._work.recipe.destination)
+        start = len(os.path.join(self._work.recipe.destination, ""))
+        made = (outcome.result.destination or "")[start:]
         return {"done": name, "state": state, "destination": made, "made": outcome.made}
 
     def _failure(self, name: str, error: Exception) -> dict[str, Any]:

@@ -10,12 +10,14 @@ import os
 import re
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from tsr.atomic import occupied
 from tsr.converters import plan
 from tsr.converters.conversion import Conversion
 from tsr.converters.registry import file_suffix
+from tsr.converters.tree import DEPTH_MAX
 from tsr.dask.batches import Recipe, stamp
 from tsr.dask.sources import pack
 from tsr.errors import ConversionError, TSRError
@@ -104,6 +106,8 @@ class Work:
         self._overwrite = overwrite
         share = -(-len(names) // (_TASKS_A_THREAD * max(1, threads)))
         self._count_max = files_per_task or max(1, min(FILES_MAX, share))
+        # Names come in such an order that a folder is left for those in it alone.
+        self._listed = lru_cache(DEPTH_MAX)(_names_in)
         self._folders: set[str] = set()
         self._made: list[str] = []
 
@@ -126,12 +130,12 @@ class Work:
         if batch.names:
             yield self._announced(batch)
 
-    def places(self, name: str) -> list[str]:
+    def places(self, name: str, is_folder: bool | None = None) -> list[str]:
         """Give where the result of a source may be: a file, or a folder too."""
         recipe = self.recipe
-        base = os.path.join(recipe.destination, name)
-        if not os.path.isdir(os.path.join(recipe.source, name)):
-            base = os.path.splitext(base)[0]
+        if is_folder is None:
+            is_folder = os.path.isdir(os.path.join(recipe.source, name))
+        base = os.path.join(recipe.destination, name if is_folder else os.path.splitext(name)[0])
         suffix = recipe.to or plan.TSR
         return [base + file_suffix(suffix), *([base] if suffix == plan.TSR else [])]
 
@@ -165,7 +169,10 @@ class Work:
         path = os.path.join(self.recipe.source, name)
         try:
             state = stamp(path)
-            there = [place for place in self.places(name) if os.path.lexists(place)]
+            places = self.places(name, is_folder=len(state) > 2)
+            # To ask for each costs more than all else here, most of all on a file system of many.
+            listed = self._listed(os.path.dirname(places[0]))
+            there = [place for place in places if os.path.basename(place) in listed]
             if there and self._journal.is_done(name, state):
                 self.skipped += 1
                 return None
@@ -226,15 +233,28 @@ def find_names(
     return [path[start:] for path in paths], errors
 
 
+def _names_in(folder: str) -> frozenset[str]:
+    try:
+        return frozenset(os.listdir(folder))
+    except FileNotFoundError:
+        return frozenset()
+
+
 def _may_collide(paths: list[str]) -> bool:
-    # Whether two of them have the same name but for the suffix, or one that of a folder.
+    # Whether two of them may have the same name but for the suffix, or one that of a folder. What
+    # is a folder of tensors is not asked: those keep all of their names.
     bases = set()
     folders = set()
+    suffixed = []
     for path in paths:
-        is_folder = os.path.isdir(path)
-        bases.add(path if is_folder else os.path.splitext(path)[0])
+        base, suffix = os.path.splitext(path)
+        bases.add(base)
+        if suffix:
+            suffixed.append(path)
         folder = os.path.dirname(path)
         while folder and folder not in folders:
             folders.add(folder)
             folder = os.path.dirname(folder)
-    return len(bases) < len(paths) or not bases.isdisjoint(folders)
+    return (
+        len(bases) < len(paths) or not bases.isdisjoint(folders) or not bases.isdisjoint(suffixed)
+    )
