@@ -6,7 +6,10 @@ Nothing is raised but what is no fault of a file.
 from __future__ import annotations
 
 import os
+from dataclasses import replace
+from filecmp import cmp
 from stat import S_ISDIR
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, NamedTuple
 
 from tsr.converters import plan
@@ -18,7 +21,10 @@ from tsr.errors import TSRError
 if TYPE_CHECKING:
     from tsr.converters.tree import Options
 
-__all__ = ["Outcome", "Recipe", "convert_batch", "stamp"]
+__all__ = ["FREE", "REPLACE", "Outcome", "Recipe", "convert_batch", "stamp"]
+
+# What stands before a name: whether there is nothing in its place, or what may be replaced.
+FREE, REPLACE = "-", "+"
 
 
 class Recipe(NamedTuple):
@@ -54,15 +60,19 @@ class Outcome(NamedTuple):
 
 
 def convert_batch(recipe: Recipe, names: bytes) -> list[Outcome]:
-    """Convert files one after the other, and replace what is in their places.
+    """Convert files one after the other.
+
+    What somebody has put in the place of a free one since is not replaced. It counts as written
+    where it is just what would be: so a batch goes on that a killed worker had begun.
 
     Parameters
     ----------
     recipe : Recipe
     names : bytes
-        The files, relative to the source, packed.
+        The files, relative to the source, packed: each behind `FREE`, or behind `REPLACE` where
+        what is in its place may be replaced.
     """
-    return [_convert(recipe, os.path.join(recipe.source, name)) for name in unpack(names)]
+    return [_convert(recipe, name[1:], name[:1] == REPLACE) for name in unpack(names)]
 
 
 def stamp(path: str) -> list[int]:
@@ -85,11 +95,40 @@ def stamp(path: str) -> list[int]:
     return [size, latest, count]
 
 
-def _convert(recipe: Recipe, path: str) -> Outcome:
+def _convert(recipe: Recipe, name: str, overwrite: bool) -> Outcome:
+    path = os.path.join(recipe.source, name)
+    options = replace(recipe.options, overwrite=overwrite)
     try:
         job = plan.plan_each(path, recipe.source, recipe.destination, recipe.to)
-        result = convert_each([job], recipe.options)[0]
+        result = convert_each([job], options)[0]
+        if isinstance(result.error, FileExistsError):
+            result = _compared(recipe, path) or result
         made = [] if result.destination is None else stamp(result.destination)
     except (TSRError, OSError) as error:
         return Outcome(Conversion(path, None, 0, error), [])
     return Outcome(result, made)
+
+
+def _compared(recipe: Recipe, path: str) -> Conversion | None:
+    # The conversion that has made what is there, if it is what would be made.
+    with TemporaryDirectory() as folder:
+        result = convert_each(
+            [plan.plan_each(path, recipe.source, folder, recipe.to)],
+            replace(recipe.options, durable=False),
+        )[0]
+        if result.destination is None:
+            return None
+        there = os.path.join(recipe.destination, os.path.relpath(result.destination, folder))
+        if not _is_same(result.destination, there):
+            return None
+        return replace(result, destination=there)
+
+
+def _is_same(made: str, there: str) -> bool:
+    if not os.path.isdir(made):
+        return os.path.isfile(there) and cmp(made, there, shallow=False)
+    if not os.path.isdir(there) or sorted(os.listdir(made)) != sorted(os.listdir(there)):
+        return False
+    return all(
+        _is_same(os.path.join(made, name), os.path.join(there, name)) for name in os.listdir(made)
+    )

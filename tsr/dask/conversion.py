@@ -181,8 +181,7 @@ def convert_folder(
     source, destination = os.fsdecode(src), os.fsdecode(dst)
     if files_per_task is not None and (not isinstance(files_per_task, int) or files_per_task < 1):
         raise UnsupportedError(f"files_per_task: got {files_per_task!r}, expected an int above 0")
-    # Whether something may be replaced is decided here; a worker may meet what another one that
-    # was killed had made before.
+    # Whether something may be replaced is decided for each file.
     to, options = make_options(**wanted, overwrite=True, durable=durable)
     for path in (source, destination):
         if is_url(path):

@@ -18,7 +18,7 @@ from tsr.converters import plan
 from tsr.converters.conversion import Conversion
 from tsr.converters.registry import file_suffix
 from tsr.converters.tree import DEPTH_MAX
-from tsr.dask.batches import Recipe, stamp
+from tsr.dask.batches import FREE, REPLACE, Recipe, stamp
 from tsr.dask.sources import pack
 from tsr.errors import ConversionError, TSRError
 
@@ -50,20 +50,23 @@ class Batch:
         Relative to the source.
     states : list of list of int
         The stamp of each, taken before it is read.
+    taken : set of str
+        The names in whose places is what may be replaced.
     """
 
     names: list[str] = field(default_factory=list)
     states: list[list[int]] = field(default_factory=list)
+    taken: set[str] = field(default_factory=set)
 
     @property
     def packed(self) -> bytes:
         """The names, as a task takes them."""
-        return pack(self.names)
+        return pack([(REPLACE if name in self.taken else FREE) + name for name in self.names])
 
     def singles(self) -> list[Batch]:
         """Give a batch for each."""
         pairs = zip(self.names, self.states, strict=True)
-        return [Batch([name], [state]) for name, state in pairs]
+        return [Batch([name], [state], self.taken & {name}) for name, state in pairs]
 
 
 class Work:
@@ -108,6 +111,7 @@ class Work:
         self._count_max = files_per_task or max(1, min(FILES_MAX, share))
         # Names come in such an order that a folder is left for those in it alone.
         self._listed = lru_cache(DEPTH_MAX)(_names_in)
+        self._taken: set[str] = set()
         self._folders: set[str] = set()
         self._made: list[str] = []
 
@@ -123,6 +127,9 @@ class Work:
                 batch, size = Batch(), 0
             batch.names.append(name)
             batch.states.append(state)
+            if self._overwrite or name in self._taken:
+                batch.taken.add(name)
+                self._taken.discard(name)
             size += state[0]
             if len(batch.names) >= self._count_max:
                 yield self._announced(batch)
@@ -178,6 +185,7 @@ class Work:
                 return None
             if there and not self._overwrite:
                 self._check_free(name, path, there)
+                self._taken.add(name)
         except (TSRError, OSError) as error:
             self.refused.append(Conversion(path, None, 0, error))
             return None
