@@ -91,8 +91,8 @@ LONG = [
 # Those that write, and one with threads.
 TERMINATED = [(line, name) for line, name in LONG if "tmp" in name or line.startswith("manifest ")]
 
-# Commands that are done at once, and one whose tests do the same, with a worker.
-SHORT = {"info", "completion", "session"}
+# Commands that are done at once, and two whose own tests do the same, with a worker and a server.
+SHORT = {"info", "completion", "scan", "session"}
 
 
 def is_at(process: subprocess.Popen[bytes], name: str) -> bool:
