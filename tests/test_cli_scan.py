@@ -146,7 +146,8 @@ def test_filters(options: str, paths: str, capsys: pytest.CaptureFixture[str]) -
     assert [row["path"] for row in json.loads(capsys.readouterr().out)] == wanted
     assert main(["scan", *options.split(), "runs"]) == 2
     out, err = capsys.readouterr()
-    assert out.endswith(f"{LINES.splitlines()[-1]}; {len(wanted)} rows shown\n")
+    rows = "1 row" if len(wanted) == 1 else f"{len(wanted)} rows"
+    assert out.endswith(f"{LINES.splitlines()[-1]}; {rows} shown\n")
     assert err == (GONE if "gone" in paths else "")
 
 

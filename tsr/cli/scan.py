@@ -168,7 +168,8 @@ class _Tally:
         count = sum(self._files.values())
         states = ", ".join(f"{self._files[status]:,} {status}" for status in STATUSES)
         line = f"{count:,} files: {states}; {self._tensors:,} tensors of {self._nbytes:,} bytes"
-        print(line if self._shown == self._rows else f"{line}; {self._shown:,} rows shown")
+        rows = "1 row" if self._shown == 1 else f"{self._shown:,} rows"
+        print(line if self._shown == self._rows else f"{line}; {rows} shown")
 
 
 _Row = tuple[str, int, "Facts"]
