@@ -8,18 +8,21 @@ from __future__ import annotations
 import errno
 import os
 import zlib
-from glob import glob
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from tsr.converters.names import SUFFIX, natural_order
-from tsr.converters.walk import walk
-from tsr.errors import UnsupportedError
+from tsr.converters.names import natural_order
+from tsr.errors import TSRError, UnsupportedError
+from tsr.remote import urls
+from tsr.remote.urls import local_path
+from tsr.scanning.sources import is_pattern, matches, walked
 from tsr.source import is_path
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Mapping
 
 __all__ = ["find_files", "is_url", "pack", "unpack"]
+
+_Found = TypeVar("_Found")
 
 
 def find_files(sources: Any, storage_options: Mapping[str, Any] | None = None) -> list[str]:
@@ -44,20 +47,16 @@ def find_files(sources: Any, storage_options: Mapping[str, Any] | None = None) -
                     f"sources: got {type(source).__name__}, expected paths", given=type(source)
                 )
             name = os.fsdecode(source)
-            found += _sorted(_expand(name, storage_options)) if _is_pattern(name) else [name]
+            many = any(each in name for each in "*?[")
+            found += _sorted(_expand(name, storage_options)) if many else [name]
     if not found:
-        where = os.fsdecode(sources) if is_path(sources) else None
-        raise FileNotFoundError(errno.ENOENT, "No .tsr file here", where)
+        raise FileNotFoundError(errno.ENOENT, "No files are given")
     return found
 
 
 def is_url(path: str) -> bool:
     """Tell the URL of a remote file from a path; ``file://`` is neither here nor there."""
-    if "://" not in path:
-        return False
-    from tsr import remote
-
-    return remote.is_url(path) and remote.local_path(path) is None
+    return urls.is_url(path) and local_path(path) is None
 
 
 def pack(paths: list[str]) -> bytes:
@@ -84,38 +83,30 @@ def _iterate(sources: Any) -> Iterable[Any]:
     return items
 
 
-def _is_pattern(name: str) -> bool:
-    return any(character in name for character in "*?[")
-
-
 def _expand(name: str, storage_options: Mapping[str, Any] | None) -> list[str]:
     if is_url(name):
         return _expand_url(name, storage_options)
-    if "://" in name:
-        from tsr import remote
-
-        name = remote.local_path(name) or name
+    name = local_path(name) or name
     if os.path.isdir(name):
-        return list(_files_in(name))
-    if _is_pattern(name) and not os.path.lexists(name):
-        return glob(name, recursive=True)
-    return [name]
-
-
-def _files_in(path: str) -> Iterator[str]:
-    for folder, folders, files in walk(path):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        for name in files:
-            if name.lower().endswith(SUFFIX) and not name.startswith("."):
-                yield os.path.join(folder, name)
+        return _raising(walked(name))
+    return matches(name) if is_pattern(name) else [name]
 
 
 def _expand_url(url: str, storage_options: Mapping[str, Any] | None) -> list[str]:
-    from tsr import remote
+    from tsr.remote import is_folder
+    from tsr.remote.listing import is_pattern
+    from tsr.scanning.remote import listed
 
-    if not _is_pattern(url) and not remote.is_folder(url, storage_options):
+    pattern = is_pattern(url)
+    if not pattern and not is_folder(url, storage_options):
         return [url]
-    every = [entry.url for entry in remote.list_objects(url, storage_options)]
-    if _is_pattern(url):
-        return every
-    return [entry for entry in every if entry.lower().endswith(SUFFIX)]
+    return [entry.url for entry in _raising(listed(url, not pattern, storage_options))]
+
+
+def _raising(found: Iterable[_Found | OSError | TSRError]) -> list[_Found]:
+    listing = []
+    for each in found:
+        if isinstance(each, (OSError, TSRError)):
+            raise each
+        listing.append(each)
+    return listing
