@@ -17,7 +17,7 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from itertools import islice
 from math import prod
@@ -244,9 +244,7 @@ def open_tensors(
     FormatError, ConversionError, MissingExtraError, OSError
         As said above; `NamedTensor.array` raises them where only the elements show it.
     """
-    options = Options(
-        strict=strict, lossy=True, scratch=tempfile.gettempdir(), storage=storage_options
-    )
+    options = Options(strict=strict, lossy=True, scratch=tempfile.gettempdir())
     if not is_path(source):
         yield _read_tsr(source, options)
         return
@@ -254,7 +252,7 @@ def open_tensors(
     if is_url(path):
         local = local_path(path)
         if local is None:
-            with _open_remote(path, options) as reading:
+            with _open_remote(path, replace(options, storage=storage_options)) as reading:
                 yield reading
             return
         path = local
@@ -299,7 +297,8 @@ def _open_remote(url: str, options: Options) -> Iterator[Reading]:
         raise ConversionError(f"nothing reads {what}", path=label(url))
     with staged(options.storage) as stage:
         path = fetched(url, is_folder, stage)
-        with _read_other(path, plan.reader_of(path), options, stage.told) as reading:
+        local = replace(options, storage=None)
+        with _read_other(path, plan.reader_of(path), local, stage.told) as reading:
             yield reading
 
 
