@@ -115,7 +115,8 @@ def completed(
 def _made(distributed: Any, address: str) -> Iterator[Any]:
     if address != LOCAL:
         try:
-            client = distributed.Client(address, set_as_default=False)
+            with _starting():
+                client = distributed.Client(address, set_as_default=False)
         except (ValueError, ImportError, TypeError) as error:
             raise UnsupportedError(
                 f"client: got {address!r}, expected an address such as tcp://host:8786, or "
@@ -139,15 +140,27 @@ def _local(distributed: Any) -> Iterator[Any]:
         _hold_interrupt(True)
         # Pages of mapped files count as memory that a process takes, and are none that it needs:
         # no limit that would have workers paused or killed.
-        cluster = distributed.LocalCluster(
-            n_workers=cpus or 1, threads_per_worker=1, processes=True, memory_limit=0,
-            dashboard_address="127.0.0.1:0", silence_logs=CRITICAL,
-        )  # fmt: skip
+        with _starting():
+            cluster = distributed.LocalCluster(
+                n_workers=cpus or 1, threads_per_worker=1, processes=True, memory_limit=0,
+                dashboard_address="127.0.0.1:0", silence_logs=CRITICAL,
+            )  # fmt: skip
         stack.enter_context(cluster)
         client = stack.enter_context(distributed.Client(cluster, set_as_default=False))
         stack.callback(_hold_interrupt, True)
         _hold_interrupt(False)
         yield client
+
+
+@contextmanager
+def _starting() -> Iterator[None]:
+    # distributed gives its own thread a fixed ten seconds to start, and asserts that it did.
+    try:
+        yield
+    except AssertionError as error:
+        raise ConnectionError(
+            errno.ETIMEDOUT, "dask's own thread did not start in time: is the machine overloaded?"
+        ) from error
 
 
 def _hold_interrupt(hold: bool) -> None:
