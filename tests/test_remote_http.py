@@ -478,7 +478,7 @@ def test_forked(http: HttpServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tsr.remote.http._READ_SECONDS", 5)
     tsr.load(http.url())
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # there are other threads
+        warnings.simplefilter("ignore")  # there are other threads, jax's too where it is installed
         child = os.fork()
     if child == 0:
         try:

@@ -296,6 +296,7 @@ def test_threads_share_a_file(s3: S3Server) -> None:
     assert found == [ARRAYS[at % 3].tobytes() for at in range(24)]
 
 
+@pytest.mark.filterwarnings("ignore")  # there are other threads, jax's too where it is installed
 def test_after_fork(s3: S3Server) -> None:
     """A child uses a file that was opened before the fork, and so does the parent after."""
     file = tsr.open(s3.put("many.tsr", TSR4), storage_options=s3.options)

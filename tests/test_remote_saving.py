@@ -290,7 +290,7 @@ def test_refused_before_it_is_written() -> None:
         tsr.create("nonsense://x.tsr")
 
 
-@pytest.mark.parametrize("url", ["memory://d/", "memory://d/x.tsr/"])
+@pytest.mark.parametrize("url", ["memory://nowhere/", "memory://nowhere/x.tsr/"])
 def test_no_file_name(url: str) -> None:
     """A URL that ends in a slash names a folder; nothing appears under a name without it."""
     for write in (
