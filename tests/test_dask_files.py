@@ -180,7 +180,7 @@ def test_a_task_reads_many_files(tmp_path: Path) -> None:
     paths = [f"{tmp_path}/./{'./' * (number % 7)}x.tsr" for number in range(20_000)]
     x = tsr.dask.from_files(paths, check=False)
     assert x.numblocks == (40, 1)
-    assert len(pickle.dumps(x.dask)) < 40_000 < len("".join(paths))
+    assert len(pickle.dumps(x.dask)) < len("".join(paths)) / 10
     with dask.config.set({"array.chunk-size": "320 B"}):
         assert tsr.dask.from_files(paths[:40], check=False).chunks[0] == (10,) * 4
 

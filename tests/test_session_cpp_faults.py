@@ -465,7 +465,8 @@ def test_prints_without_end(client: CppSession, tmp_path: Path) -> None:
         """
     write_worker(tmp_path, head)
     client("start")
-    assert_serves(client)
+    for _ in range(20):
+        assert_serves(client)
     with raises("WorkerDied", "exited with status 1"):
         fetch(client, do("printed.set(); printer.join(); os._exit(1)"))
     output = client("died").split(" ", 2)[2]
