@@ -614,6 +614,9 @@ class PythonSession:
             # An id is optional; a response with neither it nor a command is to what is no request.
             is_free = response.is_original or (response.command and not response.id)
             if is_free or response.id == self._pending.id:
+                self._report()  # what it reported since, for it did so before it answered
+                if self._pending is None:
+                    return self._answered
                 self._pending, self._answered = None, response
                 mailbox.remove(RESPONSE)  # none can have taken its place: no request came after it
                 if response.is_original and not self._is_original:

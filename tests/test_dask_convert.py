@@ -85,15 +85,17 @@ def counts(summary: tsr.dask.Summary) -> tuple[int, int, int]:
     return summary.converted, summary.skipped, len(summary.failed)
 
 
-def test_arrays_in_other_processes(cluster: Client, tmp_path: Path) -> None:
+@pytest.mark.parametrize("scheduler", ["processes", "cluster"])
+def test_arrays_in_other_processes(cluster: Client, tmp_path: Path, scheduler: str) -> None:
     """Other processes write files and read them again, whole ones and rows of them."""
     x = np.arange(24, dtype=np.int32).reshape(6, 4)
-    with dask.config.set(scheduler=cluster):
+    used = {"scheduler": cluster if scheduler == "cluster" else scheduler, "num_workers": 1}
+    with dask.config.set(used):
         paths: Any = tsr.dask.to_files(
             da.from_array(x, chunks=3), tmp_path / "parts", mode="concatenate"
         )
         assert len(paths) == 2
-        for rows in (None, 2):
+        for rows in (None, 2) if scheduler == "cluster" else (2,):
             read = tsr.dask.from_files(paths, mode="concatenate", rows_per_task=rows)
             assert read.compute().tobytes() == x.tobytes()
         Path(paths[1]).write_bytes(b"broken")
